@@ -1,0 +1,12 @@
+//! The rules of Payroute as plain functions over plain data.
+//!
+//! Nothing here is asynchronous, touches a file or a socket, logs, or reads a clock: time and randomness
+//! are arguments. What routes in production is therefore exactly what tests, replay and simulation run.
+
+pub mod amount_band;
+pub mod channel;
+pub mod clock;
+pub mod id;
+pub mod money;
+pub mod outcome;
+pub mod payment;

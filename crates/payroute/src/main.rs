@@ -1,0 +1,2 @@
+//! The `payroute` command.
+fn main() {}
