@@ -11,3 +11,4 @@ pub mod id;
 pub mod money;
 pub mod outcome;
 pub mod payment;
+pub mod report;
