@@ -4,11 +4,16 @@
 //! are arguments. What routes in production is therefore exactly what tests, replay and simulation run.
 
 pub mod amount_band;
+pub mod breaker_state;
 pub mod catalogue;
 pub mod channel;
 pub mod clock;
 pub mod id;
 pub mod money;
+mod named;
 pub mod outcome;
 pub mod payment;
 pub mod report;
+pub mod snapshot;
+pub mod success_rate;
+pub mod window;

@@ -1,6 +1,6 @@
 //! What the catalogue judges of a provider's code: whose doing it was, whether money can have moved, what to do.
 
-use super::named::named;
+use crate::named::named;
 
 named! {
     /// Whether money can have moved.

@@ -10,7 +10,6 @@ mod document;
 mod invariants;
 mod judgement;
 mod message;
-mod named;
 mod operator_note;
 mod outcome_class;
 mod reason;

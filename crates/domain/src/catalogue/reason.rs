@@ -1,6 +1,6 @@
 //! The canonical reasons: what hundreds of provider codes come down to.
 
-use super::named::named;
+use crate::named::named;
 
 named! {
     /// Why a payment attempt failed, the same for every provider.
