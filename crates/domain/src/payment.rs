@@ -113,3 +113,32 @@ impl Attributes {
         AmountBand::of(self.amount)
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// A payment of 100.00 CNY by method `pay` that tells nothing else.
+    pub(crate) fn payment(id: &str) -> Attributes {
+        Attributes {
+            merchant: MerchantId::new("shop").unwrap(),
+            payment: PaymentId::new(id).unwrap(),
+            attempt_no: 1,
+            amount: Money::new(10_000, "CNY".parse().unwrap()).unwrap(),
+            operation: Operation::Sale,
+            stage: Stage::Debit,
+            method: "pay".to_owned(),
+            presentment: None,
+            issuer: None,
+            issuer_country: None,
+            card: None,
+            country: None,
+            region: None,
+            customer: Customer::default(),
+            device: Device::default(),
+            risk_score: None,
+            metadata: BTreeMap::new(),
+            locale: None,
+        }
+    }
+}
