@@ -1,1 +1,23 @@
-//! x
+//! The durable store of Payroute: every decision, every attempt, and every later change of an attempt's state.
+//!
+//! [`Ledger`] is the port: what a store must be able to do, in batches. [`SqliteLedger`] is its adapter for the
+//! embedded mode. [`Writer`] stands in front of any of them: it turns the calls of many callers into few
+//! transactions (group commit), so that "acknowledged" can mean "on the disk" at thousands of attempts a second.
+//!
+//! Rows and statements never leave the crate: callers see the records of [`attempt`], [`decision`] and [`payment`].
+
+pub mod attempt;
+#[cfg(test)]
+mod conformance;
+pub mod decision;
+pub mod error;
+pub mod metric;
+pub mod payment;
+mod port;
+mod sqlite;
+mod writer;
+
+pub use error::{LedgerError, OpenError};
+pub use port::{Answer, Batch, Committed, Ledger};
+pub use sqlite::{Settings as SqliteSettings, SqliteLedger};
+pub use writer::{Limits, Writer};

@@ -1,0 +1,158 @@
+//! One attempt at a payment as the ledger keeps it, and what can happen to it later.
+//!
+//! Words of the failure catalogue and of the attempt's state machine are kept as text: the ledger stores and compares
+//! them, and a ledger that was written by another release must stay readable. Only the class is typed, because the
+//! rebuild of the windows counts by it.
+
+use domain::id::{AccountId, AttemptId, ChannelId, MerchantId, PaymentId};
+use domain::money::Money;
+use domain::outcome::OutcomeClass;
+use jiff::Timestamp;
+use uuid::Uuid;
+
+/// An attempt with its reported outcome. Times are kept to the microsecond.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AttemptRecord {
+    /// Whose payment it is.
+    pub merchant: MerchantId,
+    /// Its name, unique within the merchant.
+    pub attempt: AttemptId,
+    /// The payment it belongs to.
+    pub payment: PaymentId,
+    /// Which attempt at the payment it is, from 1.
+    pub attempt_no: u32,
+    /// The decision that sent it to the channel.
+    pub decision: Uuid,
+    /// The channel it went to.
+    pub channel: ChannelId,
+    /// The account there.
+    pub account: Option<AccountId>,
+    /// What it was for.
+    pub amount: Money,
+    /// Where it counts besides its channel.
+    pub segment: Segment,
+    /// What the caller reported.
+    pub report: Report,
+    /// What the failure catalogue made of it.
+    pub verdict: Verdict,
+    /// The generation of the channel's breaker when it was routed.
+    pub generation: u32,
+    /// The W3C trace id of the report, 32 hexadecimal digits.
+    pub trace_id: Option<String>,
+    /// When the caller submitted it.
+    pub started_at: Timestamp,
+    /// When the report arrived here.
+    pub received_at: Timestamp,
+    /// How long the channel took, in milliseconds.
+    pub latency_ms: u32,
+    /// SHA-256 over the reported content: tells a repeated report from a contradicting one.
+    pub digest: [u8; 32],
+}
+
+/// The attributes of a payment that its statistics are kept by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Segment {
+    /// The payment method, such as `wechat_pay`.
+    pub method: String,
+    /// The customer's bank, such as `icbc`.
+    pub issuer: Option<String>,
+    /// The region or province, as the merchant names it.
+    pub region: Option<String>,
+}
+
+/// What the caller reported, as it came, bounded and checked for card numbers by the receiving service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Report {
+    /// The result in the wire's word, such as `timed_out`.
+    pub result: String,
+    /// Whose code it is: a provider of the failure catalogue.
+    pub provider: String,
+    /// The provider's code.
+    pub code: Option<String>,
+    /// The provider's second code.
+    pub sub_code: Option<String>,
+    /// The HTTP status of the provider's answer.
+    pub http_status: Option<u16>,
+    /// What happened to the connection.
+    pub transport_event: Option<String>,
+    /// The provider's message.
+    pub message: Option<String>,
+    /// The provider's own number for the attempt.
+    pub provider_reference: Option<String>,
+    /// The card network's advice whether to try again.
+    pub network_advice_code: Option<String>,
+}
+
+/// What the failure catalogue made of a report, and the state the attempt is in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    /// The reason of the catalogue; `None` for a success.
+    pub reason: Option<String>,
+    /// How sure it is whether money moved.
+    pub certainty: String,
+    /// What it says about the channel; `None` while there is no outcome, as when the customer has yet to act.
+    pub class: Option<OutcomeClass>,
+    /// The state of the attempt: when written the first one, when read the current one.
+    pub state: String,
+}
+
+/// What became of a reported attempt.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Recorded {
+    /// Kept. The only answer after which the outcome may be counted.
+    New,
+    /// The same content was kept before; nothing changed.
+    Duplicate(Box<AttemptRecord>),
+    /// Another content was kept before under the same name; nothing changed.
+    Conflict,
+}
+
+/// A later finding about an attempt: the answer to a query, a reversal, a late notice, an operator's word.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Resolution {
+    /// Whose attempt it is.
+    pub merchant: MerchantId,
+    /// Which attempt it is.
+    pub attempt: AttemptId,
+    /// The state that the finding was judged against; the change is refused when it is not the current one.
+    pub from_state: String,
+    /// The state it leads to.
+    pub to_state: String,
+    /// Where it comes from, such as `query`.
+    pub source: String,
+    /// What was found, for people.
+    pub content: serde_json::Value,
+    /// When it was found.
+    pub at: Timestamp,
+}
+
+/// What became of a resolution.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Resolved {
+    /// The state was changed, and the change is in the history.
+    Applied,
+    /// The attempt is in another state than the resolution supposed; nothing changed.
+    Stale {
+        /// The state it is in.
+        current: String,
+    },
+    /// There is no such attempt.
+    UnknownAttempt,
+}
+
+/// One change of an attempt's state.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Transition {
+    /// The attempt that changed.
+    pub attempt: AttemptId,
+    /// The state before.
+    pub from_state: String,
+    /// The state after.
+    pub to_state: String,
+    /// Where the finding came from.
+    pub source: String,
+    /// What was found, for people.
+    pub content: serde_json::Value,
+    /// When it was found.
+    pub at: Timestamp,
+}

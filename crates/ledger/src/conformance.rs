@@ -1,0 +1,55 @@
+//! What every adapter of the port must do, as tests: `conformance!(open)` makes a test of each.
+//!
+//! `open` is an `async fn() -> (Arc<dyn Ledger>, T)` that gives an empty ledger; `T` is whatever must live as long.
+
+mod attempts;
+mod payments;
+pub(crate) mod sample;
+mod writing;
+
+pub(crate) use attempts::{
+    a_contradicting_report_changes_nothing, a_repeated_report_is_answered_with_what_is_kept,
+    an_attempt_is_read_as_it_was_written, one_name_twice_in_a_batch_is_kept_once,
+    two_merchants_may_use_the_same_name,
+};
+pub(crate) use payments::{
+    a_payment_is_read_whole_and_in_order, a_resolution_changes_only_the_state_it_supposed,
+    a_resolution_sees_the_attempts_of_its_batch, an_unknown_payment_is_none,
+    attempts_without_an_outcome_are_on_no_page, pages_hold_every_outcome_once,
+};
+pub(crate) use writing::{
+    a_closed_ledger_says_so, a_decision_twice_is_kept_once, sixteen_writers_keep_each_attempt_once,
+};
+
+/// Makes a test of each rule, run on a ledger of its own from `$open`.
+macro_rules! conformance {
+    ($open:path: $($rule:ident)+) => {
+        $(
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $rule() {
+                let (ledger, _alive) = $open().await;
+                $crate::conformance::$rule(ledger).await;
+            }
+        )+
+    };
+    ($open:path) => {
+        $crate::conformance::conformance!($open:
+            a_contradicting_report_changes_nothing
+            a_repeated_report_is_answered_with_what_is_kept
+            an_attempt_is_read_as_it_was_written
+            one_name_twice_in_a_batch_is_kept_once
+            two_merchants_may_use_the_same_name
+            a_payment_is_read_whole_and_in_order
+            a_resolution_changes_only_the_state_it_supposed
+            a_resolution_sees_the_attempts_of_its_batch
+            an_unknown_payment_is_none
+            attempts_without_an_outcome_are_on_no_page
+            pages_hold_every_outcome_once
+            a_closed_ledger_says_so
+            a_decision_twice_is_kept_once
+            sixteen_writers_keep_each_attempt_once
+        );
+    };
+}
+
+pub(crate) use conformance;

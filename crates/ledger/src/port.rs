@@ -1,0 +1,97 @@
+//! The port: what a ledger can do, whatever stands behind it.
+
+use std::fmt;
+use std::pin::Pin;
+
+use domain::id::{AttemptId, MerchantId, PaymentId};
+use jiff::Timestamp;
+
+use crate::attempt::{AttemptRecord, Recorded, Resolution, Resolved};
+use crate::decision::DecisionRecord;
+use crate::error::LedgerError;
+use crate::payment::{Cursor, Page, PaymentRecord};
+
+/// The answer of a ledger, to be awaited.
+///
+/// Boxed, so that services hold one `Arc<dyn Ledger>` and are not generic over the store. The allocation is nothing
+/// beside the disk, and needs no macro crate.
+pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, LedgerError>> + Send + 'a>>;
+
+/// What is written in one transaction.
+#[derive(Clone, Debug, Default)]
+pub struct Batch {
+    /// Reported attempts, in the order of their arrival.
+    pub attempts: Vec<AttemptRecord>,
+    /// Changes of attempts' states; they see the attempts of the same batch.
+    pub resolutions: Vec<Resolution>,
+    /// Decisions; one that is there already is left as it is.
+    pub decisions: Vec<DecisionRecord>,
+}
+
+impl Batch {
+    /// Whether there is nothing to write.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.attempts.is_empty() && self.resolutions.is_empty() && self.decisions.is_empty()
+    }
+}
+
+/// What became of a batch.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Committed {
+    /// One answer for each attempt, in the order of the batch.
+    pub attempts: Vec<Recorded>,
+    /// One answer for each resolution, in the order of the batch.
+    pub resolutions: Vec<Resolved>,
+}
+
+/// A durable store of attempts and decisions.
+///
+/// Every adapter passes the tests of the module `conformance`.
+pub trait Ledger: Send + Sync + fmt::Debug {
+    /// Writes `batch` in one transaction: when it answers, the batch survives the loss of power; when it fails,
+    /// nothing of it is there.
+    ///
+    /// An attempt is told from others by its merchant and name, also within the batch: the first content that comes
+    /// is kept, the same content again is a duplicate, another one a conflict.
+    ///
+    /// # Errors
+    /// When the store does not take the batch; the store can be used afterwards.
+    fn commit<'a>(&'a self, batch: &'a Batch) -> Answer<'a, Committed>;
+
+    /// An attempt in its current state; `None` when it was never reported.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    fn attempt<'a>(
+        &'a self,
+        merchant: &'a MerchantId,
+        attempt: &'a AttemptId,
+    ) -> Answer<'a, Option<AttemptRecord>>;
+
+    /// A payment as a whole, from one moment; `None` when nothing was decided or reported for it.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    fn payment<'a>(
+        &'a self,
+        merchant: &'a MerchantId,
+        payment: &'a PaymentId,
+    ) -> Answer<'a, Option<PaymentRecord>>;
+
+    /// Up to `limit` outcomes that arrived at `since` or later, those up to `after` left out.
+    ///
+    /// Read to the end, the pages hold each outcome that was there at the beginning exactly once, however many
+    /// arrived at the same time. One that is written during the reading with an earlier arrival time than the
+    /// pages have reached is not among them: rebuild before serving.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    fn outcomes_since(&self, since: Timestamp, after: Option<Cursor>, limit: u32) -> Answer<'_, Page>;
+
+    /// Brings the store into its resting form and gives it up. Later calls answer [`LedgerError::Closed`].
+    ///
+    /// # Errors
+    /// When the last step fails; what was committed is durable all the same.
+    fn close(&self) -> Answer<'_, ()>;
+}
