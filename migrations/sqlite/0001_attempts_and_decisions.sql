@@ -57,7 +57,7 @@ create table attempt (
     certainty text not null,
     class text,
     state text not null,
-    generation integer not null,
+    decided_at_us integer not null,
     trace_id text,
     started_at_us integer not null,
     received_at_us integer not null,

@@ -35,8 +35,8 @@ pub struct AttemptRecord {
     pub report: Report,
     /// What the failure catalogue made of it.
     pub verdict: Verdict,
-    /// The generation of the channel's breaker when it was routed.
-    pub generation: u32,
+    /// When it was decided: tells a breaker the stragglers from the answers to its present state.
+    pub decided_at: Timestamp,
     /// The W3C trace id of the report, 32 hexadecimal digits.
     pub trace_id: Option<String>,
     /// When the caller submitted it.
@@ -118,6 +118,8 @@ pub struct Resolution {
     pub from_state: String,
     /// The state it leads to.
     pub to_state: String,
+    /// What the attempt counts as from now on, if it had no outcome before. A class that it has stays.
+    pub class: Option<OutcomeClass>,
     /// Where it comes from, such as `query`.
     pub source: String,
     /// What was found, for people.

@@ -14,8 +14,8 @@ pub(crate) use attempts::{
 };
 pub(crate) use payments::{
     a_payment_is_read_whole_and_in_order, a_resolution_changes_only_the_state_it_supposed,
-    a_resolution_sees_the_attempts_of_its_batch, an_unknown_payment_is_none,
-    attempts_without_an_outcome_are_on_no_page, pages_hold_every_outcome_once,
+    a_resolution_sees_the_attempts_of_its_batch, an_outcome_that_comes_later_is_on_the_pages,
+    an_unknown_payment_is_none, attempts_without_an_outcome_are_on_no_page, pages_hold_every_outcome_once,
 };
 pub(crate) use writing::{
     a_closed_ledger_says_so, a_decision_twice_is_kept_once, sixteen_writers_keep_each_attempt_once,
@@ -44,6 +44,7 @@ macro_rules! conformance {
             a_resolution_sees_the_attempts_of_its_batch
             an_unknown_payment_is_none
             attempts_without_an_outcome_are_on_no_page
+            an_outcome_that_comes_later_is_on_the_pages
             pages_hold_every_outcome_once
             a_closed_ledger_says_so
             a_decision_twice_is_kept_once

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use domain::outcome::OutcomeClass;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngSeed, TestRunner};
 
@@ -139,6 +140,35 @@ pub(crate) async fn attempts_without_an_outcome_are_on_no_page(ledger: Arc<dyn L
     let page = ledger.outcomes_since(sample::at(0), None, 10).await.unwrap();
     assert_eq!(page.attempts, [sample::attempt("done")]);
     assert_eq!(page.next, None);
+}
+
+/// An attempt that waited for the customer counts from when it is known what became of it; another keeps its class.
+pub(crate) async fn an_outcome_that_comes_later_is_on_the_pages(ledger: Arc<dyn Ledger>) {
+    let mut waiting = sample::attempt("waiting");
+    waiting.verdict.class = None;
+    waiting.verdict.state = "awaiting_customer".to_owned();
+    let batch = Batch {
+        attempts: vec![waiting, sample::attempt("timed-out")],
+        resolutions: vec![
+            sample::resolution("waiting", "awaiting_customer", "succeeded"),
+            sample::resolution("timed-out", "unknown", "succeeded"),
+        ],
+        ..Batch::default()
+    };
+    ledger.commit(&batch).await.unwrap();
+    let page = ledger.outcomes_since(sample::at(0), None, 10).await.unwrap();
+    let classes: Vec<_> = page
+        .attempts
+        .iter()
+        .map(|attempt| (attempt.attempt.as_str(), attempt.verdict.class))
+        .collect();
+    assert_eq!(
+        classes,
+        [
+            ("waiting", Some(OutcomeClass::Success)),
+            ("timed-out", Some(OutcomeClass::Timeout))
+        ]
+    );
 }
 
 /// However many arrive in the same microsecond, and however small the pages: none is lost, none comes twice, and

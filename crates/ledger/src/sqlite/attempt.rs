@@ -22,7 +22,7 @@ macro_rules! columns {
     () => {
         "merchant_id, attempt_id, payment_id, attempt_no, decision_id, channel_id, account_id, method, issuer, \
          region, band, amount_minor, currency, result, provider, code, sub_code, http_status, transport_event, \
-         message, provider_reference, network_advice_code, reason, certainty, class, state, generation, trace_id, \
+         message, provider_reference, network_advice_code, reason, certainty, class, state, decided_at_us, trace_id, \
          started_at_us, received_at_us, latency_ms, digest"
     };
 }
@@ -146,7 +146,7 @@ async fn insert(
             .push_bind(&verdict.certainty)
             .push_bind(verdict.class.map(OutcomeClass::as_str))
             .push_bind(&verdict.state)
-            .push_bind(attempt.generation)
+            .push_bind(attempt.decided_at.as_microsecond())
             .push_bind(&attempt.trace_id)
             .push_bind(attempt.started_at.as_microsecond())
             .push_bind(attempt.received_at.as_microsecond())
@@ -262,7 +262,7 @@ fn read(row: &SqliteRow) -> Result<AttemptRecord, LedgerError> {
             class: columns.parse_some("class", class)?,
             state: columns.get("state")?,
         },
-        generation: columns.get("generation")?,
+        decided_at: columns.time("decided_at_us")?,
         trace_id: columns.get("trace_id")?,
         started_at: columns.time("started_at_us")?,
         received_at: columns.time("received_at_us")?,

@@ -1,6 +1,7 @@
 //! Changes of attempts' states: compare-and-set on the attempt, and its history.
 
 use domain::id::{AttemptId, MerchantId, PaymentId};
+use domain::outcome::OutcomeClass;
 use sqlx::SqliteConnection;
 use sqlx::sqlite::SqliteRow;
 
@@ -38,15 +39,19 @@ async fn compare_and_set(
     failure: &Failure,
     resolution: &Resolution,
 ) -> Result<bool, LedgerError> {
-    sqlx::query("update attempt set state = ? where merchant_id = ? and attempt_id = ? and state = ?")
-        .bind(&resolution.to_state)
-        .bind(resolution.merchant.as_str())
-        .bind(resolution.attempt.as_str())
-        .bind(&resolution.from_state)
-        .execute(connection)
-        .await
-        .map(|result| result.rows_affected() > 0)
-        .map_err(|error| failure.during("change the state of an attempt", error))
+    sqlx::query(
+        "update attempt set state = ?, class = coalesce(class, ?) \
+         where merchant_id = ? and attempt_id = ? and state = ?",
+    )
+    .bind(&resolution.to_state)
+    .bind(resolution.class.map(OutcomeClass::as_str))
+    .bind(resolution.merchant.as_str())
+    .bind(resolution.attempt.as_str())
+    .bind(&resolution.from_state)
+    .execute(connection)
+    .await
+    .map(|result| result.rows_affected() > 0)
+    .map_err(|error| failure.during("change the state of an attempt", error))
 }
 
 async fn append(

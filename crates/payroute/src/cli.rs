@@ -1,0 +1,186 @@
+//! The command line.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::settings::flags::Flags;
+
+/// Payroute routes every payment to the channel that is likeliest to succeed now.
+#[derive(Debug, Parser)]
+#[command(name = "payroute", version, about, max_term_width = 110)]
+pub(crate) struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Show Payroute at work: simulated channels and shoppers, a scripted outage, a summary
+    Demo(Demo),
+    /// Run all services of the embedded mode in one process
+    Serve(Flags),
+    /// Look at configuration
+    Config {
+        /// What about it.
+        #[command(subcommand)]
+        command: ConfigCommand,
+    },
+    /// Make a payment by hand against a running service
+    Ctl(Ctl),
+    /// Make a bearer token
+    Token {
+        /// What about it.
+        #[command(subcommand)]
+        command: TokenCommand,
+    },
+}
+
+/// What `demo` takes.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Demo {
+    /// How long to run, in seconds of wall time, 10 to 600
+    #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u32).range(10..=600))]
+    pub(crate) seconds: u32,
+    /// Seed of the simulated world; the same seed meets the same shoppers and the same faults
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// Print one JSON object at the end and nothing else
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Print plain lines even on a terminal
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) plain: bool,
+}
+
+/// What there is to do with configuration.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigCommand {
+    /// Say whether a configuration folder is good
+    Check(Flags),
+    /// List every setting with its variable, its flag and its default
+    Keys,
+}
+
+/// What there is to do with bearer tokens.
+#[derive(Debug, Subcommand)]
+pub(crate) enum TokenCommand {
+    /// Print a new token, and the line to put into the tokens file
+    New {
+        /// Who will use it, for logs.
+        name: String,
+    },
+}
+
+/// What `ctl` takes.
+#[derive(Debug, Args)]
+pub(crate) struct Ctl {
+    /// Address of the gRPC service
+    #[arg(long, default_value = "127.0.0.1:7433", env = "PAYROUTE_ADDR", global = true)]
+    pub(crate) addr: SocketAddr,
+    /// File that holds the bearer token, where the service asks for one
+    #[arg(long, global = true)]
+    pub(crate) token_file: Option<PathBuf>,
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: CtlCommand,
+}
+
+/// What there is to do by hand.
+#[derive(Debug, Subcommand)]
+pub(crate) enum CtlCommand {
+    /// Ask which channel to use
+    Route(RouteArgs),
+    /// Report what became of the attempt
+    Report(ReportArgs),
+    /// Show a payment whole
+    Payment {
+        /// The payment.
+        payment: String,
+        /// Whose payment it is
+        #[arg(long, default_value = "shop")]
+        merchant: String,
+    },
+    /// Show the health of every channel
+    Health,
+}
+
+/// What `ctl route` takes.
+#[derive(Debug, Args)]
+pub(crate) struct RouteArgs {
+    /// The payment; the same payment always falls in the same bucket of a split
+    pub(crate) payment: String,
+    /// Whose payment it is
+    #[arg(long, default_value = "shop")]
+    pub(crate) merchant: String,
+    /// Amount in minor units: 1999 CNY is 19.99 yuan
+    #[arg(long, default_value_t = 1_999)]
+    pub(crate) amount: i64,
+    /// Currency, ISO 4217
+    #[arg(long, default_value = "CNY")]
+    pub(crate) currency: String,
+    /// Payment method
+    #[arg(long, default_value = "wechat_pay")]
+    pub(crate) method: String,
+    /// The customer's bank
+    #[arg(long, default_value = "")]
+    pub(crate) issuer: String,
+    /// Which attempt at the payment
+    #[arg(long, default_value_t = 1)]
+    pub(crate) attempt: u32,
+    /// Channels that may not be chosen
+    #[arg(long)]
+    pub(crate) exclude: Vec<String>,
+    /// Whether it is the customer's first order
+    #[arg(long)]
+    pub(crate) new_customer: bool,
+    /// The device's operating system
+    #[arg(long, default_value = "")]
+    pub(crate) os: String,
+}
+
+/// What `ctl report` takes.
+#[derive(Debug, Args)]
+pub(crate) struct ReportArgs {
+    /// The token that `ctl route` printed
+    pub(crate) token: String,
+    /// The channel the attempt was submitted to
+    pub(crate) channel: String,
+    /// What the answer was
+    #[arg(value_enum)]
+    pub(crate) result: ReportedResult,
+    /// The caller's name for the attempt; not given: made from the token
+    #[arg(long)]
+    pub(crate) attempt_id: Option<String>,
+    /// Whose code it is; not given: the channel's own provider
+    #[arg(long, default_value = "")]
+    pub(crate) provider: String,
+    /// The provider's code
+    #[arg(long, default_value = "")]
+    pub(crate) code: String,
+    /// How long the answer took, in milliseconds
+    #[arg(long, default_value_t = 300)]
+    pub(crate) latency_ms: u32,
+    /// Language of the customer message
+    #[arg(long, default_value = "en")]
+    pub(crate) locale: String,
+}
+
+/// What an answer can have been.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+#[value(rename_all = "snake_case")]
+pub(crate) enum ReportedResult {
+    /// Paid, or authorised.
+    Succeeded,
+    /// A definite no.
+    Declined,
+    /// An error.
+    Failed,
+    /// No answer in time.
+    TimedOut,
+    /// Waits for the customer.
+    AwaitingCustomer,
+}

@@ -1,0 +1,155 @@
+//! Starts the real `payroute serve` on free ports, and ends it in more or less friendly ways.
+
+use std::io::{BufRead, BufReader, Read};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+
+use proto::v1;
+use proto::v1::channel_health_service_client::ChannelHealthServiceClient;
+use proto::v1::routing_service_client::RoutingServiceClient;
+use tonic::transport::{Channel, Endpoint};
+
+/// The built command.
+pub fn payroute() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_payroute"));
+    command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
+    command
+}
+
+/// The example configuration of the repository.
+pub fn example_config() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../config")
+}
+
+/// A running server. Dropping it kills it.
+pub struct Server {
+    child: Child,
+    /// Where it answers gRPC.
+    pub grpc: SocketAddr,
+    /// Where it answers HTTP.
+    pub admin: SocketAddr,
+}
+
+impl Server {
+    /// Starts a server that keeps its data in `data`, and waits until it says where it listens.
+    pub fn start(data: &Path) -> Self {
+        Self::start_with(data, &[])
+    }
+
+    /// The same with further flags.
+    pub fn start_with(data: &Path, flags: &[&str]) -> Self {
+        let mut child = serve(data).args(flags).stdout(Stdio::piped()).spawn().expect("payroute starts");
+        let lines = BufReader::new(child.stdout.take().expect("stdout is piped")).lines();
+        let (mut grpc, mut admin) = (None, None);
+        for line in lines {
+            let line = line.expect("stdout is text");
+            let address = |label: &str| line.strip_prefix(label).map(|rest| rest.trim().parse().expect("an address"));
+            grpc = grpc.or_else(|| address("gRPC on"));
+            admin = admin.or_else(|| address("probes on"));
+            if let (Some(grpc), Some(admin)) = (grpc, admin) {
+                return Self { child, grpc, admin };
+            }
+        }
+        panic!("payroute ended with {:?} before it was ready", child.wait());
+    }
+
+    /// Kills it as a power cut would: no chance to finish anything.
+    pub fn kill(mut self) {
+        self.child.kill().expect("it was running");
+        self.child.wait().expect("it ends");
+    }
+
+    /// Asks it to stop, without waiting.
+    pub fn terminate(&self) {
+        let id = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &id]).status().expect("kill runs").success());
+    }
+
+    /// Waits until it has ended.
+    pub fn wait(mut self) -> ExitStatus {
+        self.child.wait().expect("it ends")
+    }
+
+    /// A connection to it.
+    pub async fn connect(&self) -> Channel {
+        let endpoint = Endpoint::from_shared(format!("http://{}", self.grpc)).expect("an endpoint");
+        endpoint.connect().await.expect("it listens")
+    }
+
+    /// A client of the routing service, on a connection of its own.
+    pub async fn routing(&self) -> RoutingServiceClient<Channel> {
+        RoutingServiceClient::new(self.connect().await)
+    }
+
+    /// Outcomes of the last hour on all channels together, as channel health counts them.
+    pub async fn counted(&self) -> u64 {
+        let mut health = ChannelHealthServiceClient::new(self.connect().await);
+        let answer = health.list_channel_health(v1::ListChannelHealthRequest::default()).await;
+        let channels = answer.expect("health answers").into_inner().channels;
+        let hour = |health: &v1::ChannelHealth| {
+            health.windows.iter().find(|view| view.window_secs == 3_600).map_or(0, |view| view.total)
+        };
+        channels.iter().map(hour).sum()
+    }
+
+    /// What HTTP answers at `path`.
+    pub fn get(&self, path: &str) -> String {
+        let mut stream = std::net::TcpStream::connect(self.admin).expect("it listens");
+        let request = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
+        std::io::Write::write_all(&mut stream, request.as_bytes()).expect("it reads");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("it answers");
+        answer
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn serve(data: &Path) -> Command {
+    let mut command = payroute();
+    command.args(["serve", "--listen-grpc", "127.0.0.1:0", "--listen-admin", "127.0.0.1:0"]);
+    command.arg("--config").arg(example_config());
+    command.arg("--ledger-path").arg(data.join("payroute.db"));
+    command.arg("--token-keys-file").arg(data.join("token-keys"));
+    command.args(["--log-filter", "warn"]);
+    command
+}
+
+/// Runs `payroute serve` that is expected to refuse to start.
+pub fn refuses(data: &Path, flags: &[&str]) -> Output {
+    let output = serve(data).args(flags).output().expect("payroute runs");
+    assert!(!output.status.success(), "it started");
+    output
+}
+
+/// The least that Route asks for.
+pub fn route_request(payment: &str) -> v1::RouteRequest {
+    v1::RouteRequest {
+        merchant_id: "shop".to_owned(),
+        payment_id: payment.to_owned(),
+        amount_minor: 1_999,
+        currency: "CNY".to_owned(),
+        method: "wechat_pay".to_owned(),
+        country: "CN".to_owned(),
+        ..v1::RouteRequest::default()
+    }
+}
+
+/// A report on the channel that was decided.
+pub fn report(decision: &v1::RouteResponse, attempt: &str, result: v1::Result) -> v1::ReportOutcomeRequest {
+    v1::ReportOutcomeRequest {
+        decision_token: decision.decision_token.clone(),
+        attempt_id: attempt.to_owned(),
+        channel_id: decision.channel.as_ref().expect("a channel").channel_id.clone(),
+        result: result.into(),
+        provider: "payroute".to_owned(),
+        latency_ms: 250,
+        ..v1::ReportOutcomeRequest::default()
+    }
+}

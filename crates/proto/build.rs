@@ -1,0 +1,21 @@
+//! Compiles the wire contract in pure Rust: no protoc to install.
+
+use std::error::Error;
+use std::path::Path;
+
+use prost::Message as _;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let root = Path::new("../../proto");
+    println!("cargo:rerun-if-changed={}", root.display());
+    let out = std::path::PathBuf::from(std::env::var_os("OUT_DIR").ok_or("OUT_DIR is not set")?);
+
+    let public = protox::compile(["payroute/v1/routing.proto", "payroute/v1/health.proto"], [root])?;
+    std::fs::write(out.join("payroute.v1.bin"), public.encode_to_vec())?;
+    tonic_prost_build::configure().build_transport(true).compile_fds(public)?;
+
+    // The claims of tokens are not served: they have no place in the reflected contract.
+    let claims = protox::compile(["payroute/internal/v1/token.proto"], [root])?;
+    tonic_prost_build::configure().build_client(false).build_server(false).compile_fds(claims)?;
+    Ok(())
+}
