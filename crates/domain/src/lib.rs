@@ -7,6 +7,7 @@ pub mod amount_band;
 pub mod breaker_state;
 pub mod catalogue;
 pub mod bucket;
+pub mod brain;
 pub mod channel;
 pub mod channels;
 pub mod clock;

@@ -1,0 +1,15 @@
+//! Conversions between number types that lose nothing that matters here.
+
+/// `value` in single precision: half the memory for what is an estimate anyway.
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "weights and variances need seven digits at most, and are far from the limits of f32"
+)]
+pub(super) const fn single(value: f64) -> f32 {
+    value as f32
+}
+
+/// `count` as a floating point number; beyond 2^32, 2^32.
+pub(super) fn real(count: usize) -> f64 {
+    f64::from(u32::try_from(count).unwrap_or(u32::MAX))
+}
