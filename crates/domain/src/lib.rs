@@ -4,6 +4,7 @@
 //! are arguments. What routes in production is therefore exactly what tests, replay and simulation run.
 
 pub mod amount_band;
+pub mod attempt;
 pub mod breaker_state;
 pub mod catalogue;
 pub mod bucket;

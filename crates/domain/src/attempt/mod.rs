@@ -1,0 +1,17 @@
+//! The life of an attempt, from its creation to the last word on its money, and what follows from a failed one.
+//!
+//! The one rule behind everything here: while an attempt may have charged, no other attempt of its payment is made.
+
+mod event;
+mod next_step;
+mod profile;
+mod query_plan;
+mod state;
+mod transition;
+
+pub use event::{Claim, Event, Source};
+pub use next_step::{Limits, NextStep, Situation, next_step};
+pub use profile::{FinalSource, ProviderProfile};
+pub use query_plan::QueryPlan;
+pub use state::{Standing, State};
+pub use transition::{Refused, next};
