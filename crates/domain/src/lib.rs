@@ -26,4 +26,5 @@ pub mod report;
 pub mod snapshot;
 pub mod success_rate;
 pub mod window;
+pub mod policy;
 pub mod suspension;

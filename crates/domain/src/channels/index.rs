@@ -50,6 +50,19 @@ impl ChannelSet {
         }
     }
 
+    /// Takes `channel` out; whether it was there.
+    pub fn remove(&mut self, channel: ChannelIndex) -> bool {
+        let (word, bit) = Self::place(channel);
+        match self.0.get_mut(word) {
+            Some(word) => {
+                let was_there = *word & bit != 0;
+                *word &= !bit;
+                was_there
+            }
+            None => false,
+        }
+    }
+
     /// Whether `channel` is in the set.
     #[must_use]
     pub fn contains(&self, channel: ChannelIndex) -> bool {

@@ -1,0 +1,155 @@
+//! Reading a policy document, and refusing it whole when anything in it is wrong.
+
+use jiff::tz::TimeZone;
+
+use super::rule::Rule;
+use super::{Policy, breaker_rules, read_rule, sample, shadow};
+use crate::channels::Channels;
+use crate::diagnostic::Diagnostic;
+use crate::document::field::{Field, Findings, Table};
+use crate::document::{Value, parse};
+
+/// Most rules of a policy: each costs every payment some ten nanoseconds.
+const MAX_RULES: usize = 1_000;
+
+/// Longest version or name of a policy, in bytes.
+const MAX_NAME: usize = 64;
+
+const KEYS: [&str; 7] = [
+    "version", "name", "timezone", "rules", "default", "breaker", "tests",
+];
+
+impl Policy {
+    /// Reads the policy document `text`, called `file` in diagnostics, for `channels`, and runs its tests.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it, in the order of the document. Its tests are run, and shadowed rules looked
+    /// for, once everything else is right.
+    pub fn load(text: &str, file: &str, channels: &Channels) -> Result<Self, Vec<Diagnostic>> {
+        let node = parse(text, file).map_err(|diagnostic| vec![diagnostic])?;
+        let root = Field::root(&node);
+        let mut found = Findings::new(file);
+        let Some(table) = root.table(&KEYS, &mut found) else {
+            return Err(found.finish(()).err().unwrap_or_default());
+        };
+        let (rules, places) = read_rules(&table, channels, &mut found);
+        let default = table
+            .required("default", &mut found)
+            .map(|field| read_rule::read_default(&field, channels, &mut found));
+        let policy = Self {
+            version: read_version(&table, &mut found).unwrap_or_default(),
+            name: read_name(&table, &mut found).unwrap_or_default(),
+            timezone: read_timezone(&table, &mut found).unwrap_or(TimeZone::UTC),
+            rules: rules.into(),
+            default: default.unwrap_or_else(Rule::blank),
+            breaker_rules: table
+                .get("breaker")
+                .map(|field| breaker_rules::read(&field, &mut found))
+                .unwrap_or_default(),
+        };
+        let tests = table
+            .get("tests")
+            .map_or_else(Vec::new, |field| sample::read(&field, channels, &mut found));
+        if found.is_empty() {
+            refuse_shadowed(&policy, &places, &mut found);
+            for test in &tests {
+                test.run(&policy, channels, &mut found);
+            }
+        }
+        found.finish(policy)
+    }
+}
+
+/// The rules, and the field of each.
+fn read_rules<'n>(
+    table: &Table<'n>,
+    channels: &Channels,
+    found: &mut Findings,
+) -> (Vec<Rule>, Vec<Field<'n>>) {
+    let Some(field) = table.get("rules") else {
+        return (Vec::new(), Vec::new());
+    };
+    let items = field.items(found);
+    if items.len() > MAX_RULES {
+        field.refuse(
+            found,
+            format!("holds {} rules, at most {MAX_RULES} are allowed", items.len()),
+        );
+    }
+    let mut rules: Vec<Rule> = Vec::new();
+    let mut places = Vec::new();
+    for item in items.into_iter().take(MAX_RULES) {
+        let Some(rule) = read_rule::read(&item, channels, found) else {
+            continue;
+        };
+        if *rule.name == *super::DEFAULT_RULE || rules.iter().any(|earlier| earlier.name == rule.name) {
+            item.refuse(found, format!("rule `{}` is there already", rule.name));
+        }
+        rules.push(rule);
+        places.push(item);
+    }
+    (rules, places)
+}
+
+/// Reports each rule whose selection an earlier one always comes before.
+fn refuse_shadowed(policy: &Policy, places: &[Field<'_>], found: &mut Findings) {
+    let selecting = || {
+        policy
+            .rules
+            .iter()
+            .zip(places)
+            .filter(|(rule, _)| rule.selection.is_some())
+    };
+    for (number, (rule, place)) in selecting().enumerate() {
+        let earlier = selecting()
+            .take(number)
+            .find(|(earlier, _)| shadow::implies(&rule.when, &earlier.when));
+        if let Some((earlier, earlier_place)) = earlier {
+            let message = format!(
+                "rule `{}` never selects: whatever it matches, rule `{}` in line {} has matched before",
+                rule.name,
+                earlier.name,
+                earlier_place.at().line
+            );
+            place.refuse(found, message);
+        }
+    }
+}
+
+/// A number, or a text such as `2026-03-01.2`.
+fn read_version(table: &Table<'_>, found: &mut Findings) -> Option<Box<str>> {
+    let field = table.required("version", found)?;
+    match field.value() {
+        Value::Integer(number) if *number >= 0 => Some(number.to_string().into()),
+        _ => short(&field, found),
+    }
+}
+
+fn read_name(table: &Table<'_>, found: &mut Findings) -> Option<Box<str>> {
+    let field = table.required("name", found)?;
+    short(&field, found)
+}
+
+fn short(field: &Field<'_>, found: &mut Findings) -> Option<Box<str>> {
+    let text = field.text(found)?;
+    if text.len() > MAX_NAME {
+        field.refuse(
+            found,
+            format!("is {} bytes long, at most {MAX_NAME} are allowed", text.len()),
+        );
+    }
+    Some(text.into())
+}
+
+fn read_timezone(table: &Table<'_>, found: &mut Findings) -> Option<TimeZone> {
+    let field = table.required("timezone", found)?;
+    let name = field.text(found)?;
+    let timezone = TimeZone::get(name).ok();
+    if timezone.is_none() {
+        field.refuse(
+            found,
+            format!("`{name}` is not a time zone of the IANA database, such as Asia/Shanghai"),
+        );
+    }
+    timezone
+}
