@@ -6,6 +6,7 @@
 pub mod amount_band;
 pub mod attempt;
 pub mod breaker_state;
+pub mod card_number;
 pub mod catalogue;
 pub mod bucket;
 pub mod brain;
