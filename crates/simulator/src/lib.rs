@@ -1,1 +1,20 @@
-//! x
+//! Simulated payment channels and shoppers: for the demo, for `payroute simulate`, for tests and benchmarks.
+//!
+//! A [`Scenario`](scenario::Scenario) and a seed make a [`World`](world::World): a pure function that knows what
+//! happens to any attempt, anywhere, at any time. It has no state and no order, so that the same world can run in two
+//! ways: live under tokio, in real or accelerated time ([`live`]), and as a plain loop over events that plays an hour
+//! in a second ([`drive`]). It also says what would have happened elsewhere ([`counterfactual`]).
+//!
+//! [`provider`] keeps the true charges. Whether a shop charged somebody twice is counted there, and never assumed.
+
+pub mod chance;
+pub mod counterfactual;
+pub mod fate;
+#[cfg(test)]
+mod fixture;
+pub mod live;
+mod number;
+pub mod provider;
+pub mod scenario;
+pub mod shopper;
+pub mod world;
