@@ -80,6 +80,33 @@ impl Latencies {
     }
 }
 
+/// Latencies being added up from many buckets: every bin has its place, so adding needs no search.
+pub(super) struct Sum([u32; BINS]);
+
+impl Sum {
+    /// Nothing yet.
+    pub(super) const fn new() -> Self {
+        Self([0; BINS])
+    }
+
+    /// Adds all of `latencies`.
+    pub(super) fn add(&mut self, latencies: &Latencies) {
+        for &(bin, count) in &latencies.bins {
+            if let Some(total) = self.0.get_mut(usize::from(bin)) {
+                *total = total.saturating_add(count);
+            }
+        }
+    }
+
+    /// What was added.
+    pub(super) fn total(&self) -> Latencies {
+        let used = (0..=u8::MAX).zip(&self.0).filter(|(_, count)| **count > 0);
+        Latencies {
+            bins: used.map(|(bin, count)| (bin, *count)).collect(),
+        }
+    }
+}
+
 /// The value that is within 5 % of everything in `bin`, in milliseconds.
 fn middle_ms(bin: u8) -> Option<u32> {
     let bin = usize::from(bin);
@@ -152,7 +179,12 @@ mod tests {
         ) {
             let mut merged = of(&one);
             merged.merge(&of(&other));
-            prop_assert_eq!(merged, of(&[one, other].concat()));
+            let both = of(&[one.clone(), other.clone()].concat());
+            prop_assert_eq!(&merged, &both);
+            let mut sum = Sum::new();
+            sum.add(&of(&one));
+            sum.add(&of(&other));
+            prop_assert_eq!(sum.total(), both);
         }
 
         #[test]

@@ -4,6 +4,8 @@ use std::collections::VecDeque;
 
 use jiff::Timestamp;
 
+use super::counts::Counts;
+use super::latency::Sum;
 use super::streak::Streaks;
 use super::view::{BUCKET_SECS, Statistics, View};
 use crate::outcome::OutcomeClass;
@@ -105,16 +107,21 @@ impl Window {
     pub fn view(&self, view: View, now: Timestamp) -> Statistics {
         let last = bucket_number(now);
         let first = last.saturating_sub(view.buckets() - 1);
-        let mut seen = Statistics::default();
+        let mut counts = Counts::default();
+        let mut latencies = Sum::new();
         for (number, bucket) in self.buckets.iter().rev() {
             if *number < first {
                 break;
             }
             if *number <= last {
-                seen.merge(bucket);
+                counts.merge(&bucket.counts);
+                latencies.add(&bucket.latencies);
             }
         }
-        seen
+        Statistics {
+            counts,
+            latencies: latencies.total(),
+        }
     }
 
     /// Adds all of `other`, as if every outcome had been recorded here.
