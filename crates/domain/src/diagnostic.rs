@@ -42,10 +42,25 @@ pub fn nearest<'k>(given: &str, known: impl IntoIterator<Item = &'k str>) -> Opt
     let reach = if given.chars().count() <= 3 { 1 } else { 2 };
     known
         .into_iter()
-        .map(|name| (slips(given, name), name))
+        .map(|name| {
+            (
+                if is_swap(given, name) {
+                    1
+                } else {
+                    slips(given, name)
+                },
+                name,
+            )
+        })
         .filter(|(slips, _)| *slips <= reach)
         .min()
         .map(|(_, name)| name)
+}
+
+/// Whether two neighbouring characters of `a` are swapped in `b`, the slip of fast fingers.
+fn is_swap(a: &str, b: &str) -> bool {
+    let pairs: Vec<(char, char)> = a.chars().zip(b.chars()).filter(|(from, to)| from != to).collect();
+    a.len() == b.len() && matches!(*pairs, [(a, b), (c, d)] if a == d && b == c)
 }
 
 /// How many characters have to be added, dropped or replaced to turn `a` into `b`.
@@ -102,6 +117,7 @@ mod tests {
     fn only_a_close_name_is_suggested() {
         let known = ["priority", "split", "adaptive"];
         assert_eq!(nearest("splitt", known), Some("split"));
+        assert_eq!(nearest("pya", ["pay"]), Some("pay"));
         assert_eq!(nearest("weights", known), None);
     }
 }

@@ -27,6 +27,8 @@ mod read_sample;
 mod rule;
 mod sample;
 mod shadow;
+#[cfg(test)]
+mod tests;
 
 use jiff::tz::TimeZone;
 
