@@ -38,6 +38,7 @@ pub(crate) enum Topic {
     Duplicate,
     Event,
     EventKind,
+    Bucket,
 }
 
 /// The luck of one subject: a seed, narrowed down to a payment, a channel, an attempt.

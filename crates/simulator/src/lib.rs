@@ -9,12 +9,18 @@
 
 pub mod chance;
 pub mod counterfactual;
+pub mod drive;
 pub mod fate;
 #[cfg(test)]
 mod fixture;
 pub mod live;
+pub mod measure;
 mod number;
+pub mod plot;
 pub mod provider;
+pub mod report;
+pub mod routers;
 pub mod scenario;
 pub mod shopper;
 pub mod world;
+#[cfg(test)]

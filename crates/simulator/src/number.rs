@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-#[cfg(test)]
 /// A count as a float: exact up to 2^53, which no simulation reaches.
 #[expect(
     clippy::cast_precision_loss,
@@ -26,7 +25,6 @@ pub(crate) fn count(value: f64) -> usize {
     usize::try_from(whole(value)).unwrap_or(0)
 }
 
-#[cfg(test)]
 /// `part` of `all`; zero of nothing.
 pub(crate) fn share(part: usize, all: usize) -> f64 {
     if all == 0 { 0.0 } else { float(part) / float(all) }

@@ -28,6 +28,11 @@ impl ChannelIndex {
     pub const fn place(self) -> usize {
         self.0
     }
+
+    #[cfg(test)]
+    pub(crate) const fn at(place: usize) -> Self {
+        Self(place)
+    }
 }
 
 /// One attempt, as a channel meets it.
