@@ -133,6 +133,8 @@ pub(super) struct Breaker {
     since: f64,
     reason: Option<Reason>,
     evidence: f64,
+    /// When the evidence was last 0.
+    calm_at: f64,
     issuers: Spread,
     methods: Spread,
     /// The last trip, or minus infinity: attempts sent before it are stragglers.
@@ -159,6 +161,7 @@ impl Default for Breaker {
             since: f64::NEG_INFINITY,
             reason: None,
             evidence: 0.0,
+            calm_at: f64::NEG_INFINITY,
             issuers: Spread::Nothing,
             methods: Spread::Nothing,
             tripped_at: f64::NEG_INFINITY,
@@ -197,6 +200,11 @@ impl Breaker {
         self.evidence
     }
 
+    /// When the evidence was last 0, in seconds.
+    pub(super) const fn calm_at(&self) -> f64 {
+        self.calm_at
+    }
+
     pub(super) const fn tripped_at(&self) -> f64 {
         self.tripped_at
     }
@@ -226,7 +234,10 @@ impl Breaker {
     }
 
     /// Adds evidence; taken back evidence is negative. What is known to have failed widens the spread.
-    pub(super) fn add(&mut self, evidence: f64, failed: Option<(u16, u16)>, cap: f64) {
+    pub(super) fn add(&mut self, now: f64, evidence: f64, failed: Option<(u16, u16)>, cap: f64) {
+        if self.evidence <= 0.0 {
+            self.calm_at = now;
+        }
         self.evidence = (self.evidence + evidence).clamp(0.0, cap);
         if self.evidence <= 0.0 {
             self.issuers = Spread::Nothing;
@@ -312,6 +323,11 @@ impl Breaker {
         }
         let budget = 1.0 + recovery.probe_share * f64::from(self.payments);
         self.follow_up || f64::from(self.probes) + 1.0 <= budget
+    }
+
+    /// When the next probe is due, in seconds.
+    pub(super) const fn probe_at(&self) -> f64 {
+        self.probe_at
     }
 
     /// Sends attempt `key` as a probe that counts as lost at `deadline`.

@@ -64,7 +64,8 @@ pub(super) struct Watched {
 /// What a jump overwrote, so that it can be undone.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Undo {
-    node: Node,
+    delta: f64,
+    variance: f64,
     before: Option<f32>,
 }
 
@@ -144,10 +145,6 @@ impl Watched {
 
     /// Jumps to what the window shows. Returns what was overwritten, and the window that is now explained.
     pub(super) fn jump(&mut self, now: f64, change: &Change, min_curvature: f64) -> (Undo, Window) {
-        let undo = Undo {
-            node: self.node,
-            before: self.before,
-        };
         let window = self.window;
         let count = f64::from(window.outcomes);
         let rate = (f64::from(window.successes) + 0.5) / (count + 1.0);
@@ -155,6 +152,11 @@ impl Watched {
         let expected = f64::from(window.expected) / count.max(1.0);
         let share = information / (1.0 + information);
         let delta = ((logit(rate) - logit(expected)) * share).clamp(-change.max_jump, change.max_jump);
+        let undo = Undo {
+            delta,
+            variance: self.node.variance(),
+            before: self.before,
+        };
         self.before = self.before.or(Some(single(self.node.weight())));
         self.node.set_weight(self.node.weight() + delta);
         let variance = self.node.variance().max(1.0 / (1.0 + information));
@@ -175,7 +177,8 @@ impl Watched {
 
     /// Puts back what a jump overwrote.
     pub(super) fn undo(&mut self, undo: Undo) {
-        self.node = undo.node;
+        self.node.set_weight(self.node.weight() - undo.delta);
+        self.node.set_variance(undo.variance);
         self.before = undo.before;
         self.clear_window();
     }

@@ -192,7 +192,12 @@ impl Brain {
             let wanted = member
                 .shut_parts(ask.segment)
                 .all(|part| member.part(part).wants_probe(at, &self.params.recovery));
-            if wanted {
+            let overdue = member
+                .shut_parts(ask.segment)
+                .map(|part| at - member.part(part).probe_at())
+                .fold(f64::INFINITY, f64::min);
+            let slow = member.is_slow(ask.segment, &self.params);
+            if wanted && (!slow || overdue >= self.params.recovery.slow_probe_after_s) {
                 return Some(position);
             }
         }

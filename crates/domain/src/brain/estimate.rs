@@ -3,45 +3,17 @@
 //! The log-odds are a sum of terms. Four describe the payment wherever it goes, five the channel; only the
 //! channel's decide the ranking, so that a bad issuer does not count against the channel that happened to get it.
 
+use std::collections::VecDeque;
+
 use smallvec::SmallVec;
 
+use super::base::Base;
 use super::change::{Undo, Watched};
 use super::intern::Segment;
+use super::narrow::single;
 use super::node::{Node, Step, sigmoid};
 use super::params::{Estimate, Params};
 use super::table::Table;
-
-/// The terms that hold on every channel.
-#[derive(Clone, Debug)]
-pub(super) struct Base {
-    all: Node,
-    methods: Table<Node>,
-    pairs: Table<Node>,
-    leaves: Table<Node>,
-}
-
-impl Base {
-    pub(super) fn new(estimate: &Estimate) -> Self {
-        let [all, method, pair, leaf] = estimate.base;
-        Self {
-            all: Node::new(estimate.prior, all),
-            methods: Table::new(Node::new(0.0, method)),
-            pairs: Table::new(Node::new(0.0, pair)),
-            leaves: Table::new(Node::new(0.0, leaf)),
-        }
-    }
-
-    /// The log-odds of a payment of `segment` on a channel like any other.
-    pub(super) fn score(&self, segment: Segment) -> f64 {
-        let leaf = segment
-            .leaf_index()
-            .map_or(0.0, |leaf| self.leaves.at(leaf).weight());
-        self.all.weight()
-            + self.methods.at(segment.method_index()).weight()
-            + self.pairs.at(segment.pair_index()).weight()
-            + leaf
-    }
-}
 
 /// One outcome, as the estimate sees it.
 #[derive(Clone, Copy, Debug)]
@@ -76,6 +48,17 @@ enum Place {
 /// Jumps of one channel that can be undone; older ones stay.
 const KEPT_JUMPS: usize = 16;
 
+/// What one failure did to a channel's terms, so that it can be taken back.
+#[derive(Clone, Copy, Debug)]
+struct Failure {
+    at: f64,
+    segment: Segment,
+    deltas: [f32; 5],
+}
+
+/// Failures of one channel that can be taken back: a breaker trips after far fewer.
+const KEPT_FAILURES: usize = 64;
+
 /// A channel's sum of terms for one segment.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Score {
@@ -97,6 +80,8 @@ pub(super) struct Quality {
     leaves: Table<Node>,
     outcomes: u32,
     jumps: SmallVec<[Jump; 2]>,
+    /// The latest failures learnt from, oldest first.
+    failures: VecDeque<Failure>,
 }
 
 impl Quality {
@@ -110,6 +95,7 @@ impl Quality {
             leaves: Table::new(Node::new(0.0, leaf)),
             outcomes: 0,
             jumps: SmallVec::new(),
+            failures: VecDeque::new(),
         }
     }
 
@@ -173,60 +159,20 @@ impl Quality {
     /// Learns from one outcome, here and in `base`: one diagonal Kalman step over the nine terms.
     pub(super) fn learn(&mut self, base: &mut Base, segment: Segment, lesson: Lesson, params: &Params) {
         let estimate = &params.estimate;
-        let change = &params.change;
-        let mut score = base.score(segment) + self.mean(segment);
-        let p = sigmoid(score);
-        score = p * (1.0 - p);
-        let [first, second, third, fourth, last] = estimate.channel;
-        let mut variance = 0.0;
-        for (node, level) in self
-            .watched_mut(segment)
-            .into_iter()
-            .zip([first, second, third, fourth])
-        {
-            node.touch(lesson.now, level, change);
-            variance += node.node.variance();
-        }
-        let mut fresh = [Node::new(0.0, last), Node::new(0.0, estimate.base[3])];
-        let [spare, base_spare] = &mut fresh;
-        let leaf = match segment.leaf_index() {
-            Some(leaf) => self.leaves.at_mut(leaf),
-            None => spare,
-        };
-        let grown = leaf.variance_at(lesson.now, last.drift, last.variance());
-        leaf.settle(lesson.now, grown);
-        variance += grown;
-        let base_leaf = match segment.leaf_index() {
-            Some(leaf) => base.leaves.at_mut(leaf),
-            None => base_spare,
-        };
-        let terms = [
-            &mut base.all,
-            base.methods.at_mut(segment.method_index()),
-            base.pairs.at_mut(segment.pair_index()),
-            base_leaf,
-        ];
-        let mut terms = terms.into_iter().zip(estimate.base).collect::<SmallVec<[_; 4]>>();
-        for (node, level) in &mut terms {
-            let grown = node.variance_at(lesson.now, level.drift, level.variance());
-            node.settle(lesson.now, grown);
-            variance += grown;
-        }
+        let p = sigmoid(base.score(segment) + self.mean(segment));
+        let variance = base.touch(segment, lesson.now) + self.touch(segment, lesson.now, params);
         let outcome = if lesson.success { 1.0 } else { 0.0 };
-        let curvature = lesson.weight * score.max(estimate.min_curvature);
+        let curvature = lesson.weight * (p * (1.0 - p)).max(estimate.min_curvature);
         let step = Step {
             push: lesson.weight * (outcome - p) / (1.0 + curvature * variance),
             certainty: curvature / (1.0 + curvature * variance),
         };
-        for (node, _) in &mut terms {
-            node.step(step);
-        }
-        leaf.step(step);
-        let settling = self.outcomes < change.settling_outcomes;
+        base.step(segment, step);
+        self.step(segment, lesson, step);
+        let settling = self.outcomes < params.change.settling_outcomes;
         self.outcomes = self.outcomes.saturating_add(1);
         for node in self.watched_mut(segment) {
-            node.node.step(step);
-            node.observe(lesson.success, p, change);
+            node.observe(lesson.success, p, &params.change);
             if settling {
                 node.settle_slow();
             }
@@ -234,6 +180,46 @@ impl Quality {
         if lesson.calm {
             self.detect(segment, lesson, params);
         }
+    }
+
+    /// Brings the terms of `segment` to `now`. Returns the sum of their variances.
+    fn touch(&mut self, segment: Segment, now: f64, params: &Params) -> f64 {
+        let [first, second, third, fourth, last] = params.estimate.channel;
+        let mut variance = 0.0;
+        for (node, level) in self
+            .watched_mut(segment)
+            .into_iter()
+            .zip([first, second, third, fourth])
+        {
+            node.touch(now, level, &params.change);
+            variance += node.node.variance();
+        }
+        let leaf = segment.leaf_index().map(|leaf| self.leaves.at_mut(leaf));
+        variance
+            + leaf.map_or(last.variance(), |leaf| {
+                let grown = leaf.variance_at(now, last.drift, last.variance());
+                leaf.settle(now, grown);
+                grown
+            })
+    }
+
+    /// Lets the terms of `segment` learn, and keeps what a failure did to them.
+    fn step(&mut self, segment: Segment, lesson: Lesson, step: Step) {
+        let [all, method, issuer, pair] = self.watched_mut(segment).map(|node| node.node.step(step));
+        let leaf = segment
+            .leaf_index()
+            .map_or(0.0, |leaf| self.leaves.at_mut(leaf).step(step));
+        if lesson.success {
+            return;
+        }
+        if self.failures.len() >= KEPT_FAILURES {
+            self.failures.pop_front();
+        }
+        self.failures.push_back(Failure {
+            at: lesson.now,
+            segment,
+            deltas: [all, method, issuer, pair, leaf].map(single),
+        });
     }
 
     /// Lets the finest node whose window declares a change jump.
@@ -298,12 +284,40 @@ impl Quality {
         }
     }
 
-    /// Undoes the jumps since `since`, latest first: a breaker tripped, so it was an outage.
-    pub(super) fn undo_jumps(&mut self, since: f64) {
+    /// A breaker tripped: undoes the jumps since `jumps_since`, and the failures since `failures_since` that
+    /// `concerns` it. They belong to the outage, and would keep payments away after it.
+    pub(super) fn absolve(
+        &mut self,
+        jumps_since: f64,
+        failures_since: f64,
+        concerns: impl Fn(Segment) -> bool,
+    ) {
         while let Some(jump) = self.jumps.pop() {
-            if jump.at >= since {
+            if jump.at >= jumps_since {
                 self.at_mut(jump.place).undo(jump.undo);
             }
+        }
+        let mut failures = std::mem::take(&mut self.failures);
+        failures.retain(|failure| {
+            let absolved = failure.at >= failures_since && concerns(failure.segment);
+            if absolved {
+                self.take_back(failure);
+            }
+            !absolved
+        });
+        self.failures = failures;
+    }
+
+    fn take_back(&mut self, failure: &Failure) {
+        let [all, method, issuer, pair, leaf] = failure.deltas.map(f64::from);
+        let nodes = self.watched_mut(failure.segment).into_iter();
+        for (node, delta) in nodes.zip([all, method, issuer, pair]) {
+            node.node.set_weight(node.node.weight() - delta);
+            node.clear_window();
+        }
+        if let Some(index) = failure.segment.leaf_index() {
+            let node = self.leaves.at_mut(index);
+            node.set_weight(node.weight() - leaf);
         }
     }
 

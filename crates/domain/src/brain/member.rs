@@ -35,6 +35,17 @@ pub(super) enum Part {
     Channel,
 }
 
+impl Part {
+    /// Whether payments of `segment` belong to it.
+    pub(super) const fn concerns(self, segment: Segment) -> bool {
+        match self {
+            Self::Issuer(issuer) => issuer == segment.issuer,
+            Self::Method(method) => method == segment.method,
+            Self::Channel => true,
+        }
+    }
+}
+
 /// A channel: its estimate, breakers, response times and limits.
 #[derive(Clone, Debug)]
 pub(super) struct Member {
@@ -183,6 +194,21 @@ impl Member {
             limit,
             &params.silence,
         )
+    }
+
+    /// Whether answers of the segment's method take much longer than those of the channel's fastest.
+    pub(super) fn is_slow(&self, segment: Segment, params: &Params) -> bool {
+        let median = |way: &Way| {
+            let [median, ..] = way.latency.percentiles();
+            (way.latency.answers() > 0).then_some(median)
+        };
+        let fastest = self
+            .ways
+            .iter()
+            .filter_map(|(_, way)| median(way))
+            .fold(f64::INFINITY, f64::min);
+        let own = median(self.ways.at(segment.method_index())).unwrap_or(f64::INFINITY);
+        own > params.recovery.slow_probe_factor * fastest
     }
 
     /// What was decided by hand, if it still holds at `now`.

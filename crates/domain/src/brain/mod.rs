@@ -9,6 +9,7 @@
 
 mod allowance;
 mod ask;
+mod base;
 mod breaker;
 mod budget;
 mod change;
@@ -50,8 +51,8 @@ pub use rules::{ErrorRate, Rules};
 
 use crate::amount_band::AmountBand;
 use crate::id::ChannelId;
+use base::Base;
 use budget::Budget;
-use estimate::Base;
 use flights::Flights;
 use incident::Suspicion;
 use intern::Interner;

@@ -57,16 +57,23 @@ impl Node {
         self.at = now.max(self.at);
     }
 
+    /// Sets the variance alone.
+    pub(super) fn set_variance(&mut self, variance: f64) {
+        self.variance = single(variance);
+    }
+
     /// Sets the weight.
     pub(super) fn set_weight(&mut self, weight: f64) {
         self.weight = single(weight);
     }
 
-    /// One diagonal Kalman step.
-    pub(super) fn step(&mut self, step: Step) {
+    /// One diagonal Kalman step. Returns by how much the weight moved.
+    pub(super) fn step(&mut self, step: Step) -> f64 {
         let variance = self.variance();
-        self.weight = single(self.weight() + variance * step.push);
+        let delta = variance * step.push;
+        self.weight = single(self.weight() + delta);
         self.variance = single(variance - step.certainty * variance * variance);
+        delta
     }
 }
 

@@ -277,6 +277,10 @@ pub struct Recovery {
     pub max_relapses: u8,
     /// Share of the scope's payments that may go to probes, beyond the first one.
     pub probe_share: f64,
+    /// A payment whose method usually answers this many times slower than the channel's fastest is a poor probe.
+    pub slow_probe_factor: f64,
+    /// Such a payment is used only when the probe is overdue by this.
+    pub slow_probe_after_s: f64,
     /// Successful probes before the ramp.
     pub probes_to_pass: u8,
     /// First step of the ramp: the share of payments let through.
@@ -301,6 +305,8 @@ impl Default for Recovery {
             relapse_within_s: 60.0,
             max_relapses: 4,
             probe_share: 0.003,
+            slow_probe_factor: 2.0,
+            slow_probe_after_s: 5.0,
             probes_to_pass: 2,
             ramp_start: 0.25,
             ramp_growth: 2.5,

@@ -61,7 +61,7 @@ impl Brain {
         for ((part, heard), weight) in Member::parts(cell.segment).into_iter().zip(audience).zip(weights) {
             if heard {
                 let failed = weight.failed.then_some(place);
-                member.part_mut(part).add(weight.evidence, failed, cap);
+                member.part_mut(part).add(at, weight.evidence, failed, cap);
             }
         }
         self.trip_convinced(at, cell.channel, cell.segment);
@@ -93,7 +93,12 @@ impl Brain {
         let Some(member) = self.members.get_mut(channel.index()) else {
             return;
         };
-        member.quality.undo_jumps(at - self.params.change.undo_s);
+        let since = member.part(part).calm_at();
+        member
+            .quality
+            .absolve(at - self.params.change.undo_s, since, |segment| {
+                part.concerns(segment)
+            });
         let breaker = member.part_mut(part);
         let from = breaker.state();
         breaker.trip(at, reason, &self.params.recovery);
@@ -110,7 +115,7 @@ impl Brain {
         match part {
             Part::Channel => self.take_over(at, channel),
             Part::Issuer(issuer) => {
-                self.take_out(channel);
+                self.take_out(at, channel);
                 let tripped = self.count_tripped(at, channel, Part::Issuer(issuer));
                 if tripped >= self.names.issuers().clamp(2, 3) {
                     self.trip(at, channel, Part::Channel, Reason::Spread);
@@ -125,7 +130,7 @@ impl Brain {
                 }
             }
             Part::Method(method) => {
-                self.take_out(channel);
+                self.take_out(at, channel);
                 if self.count_tripped(at, channel, part) >= 2 {
                     self.trip(at, channel, Part::Channel, Reason::Spread);
                     return;
@@ -167,13 +172,13 @@ impl Brain {
     }
 
     /// What tripped a part is taken out of the evidence of the methods and of the channel.
-    fn take_out(&mut self, channel: ChannelIx) {
+    fn take_out(&mut self, at: f64, channel: ChannelIx) {
         let explained = -self.params.evidence.trip;
         if let Some(member) = self.members.get_mut(channel.index()) {
-            member.breaker.add(explained, None, f64::INFINITY);
+            member.breaker.add(at, explained, None, f64::INFINITY);
             for (_, breaker) in member.methods.iter_mut() {
                 if !breaker.is_shut() {
-                    breaker.add(explained, None, f64::INFINITY);
+                    breaker.add(at, explained, None, f64::INFINITY);
                 }
             }
         }
