@@ -11,7 +11,7 @@ use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
 use uuid::Uuid;
 
 use super::failure::Failure;
-use super::row::{Columns, statements};
+use super::row::{Columns, filled_statements, statements};
 use crate::attempt::{AttemptRecord, Recorded, Report, Segment, Verdict};
 use crate::error::LedgerError;
 use crate::payment::{Cursor, Page};
@@ -40,8 +40,8 @@ pub(super) async fn record(
     attempts: &[AttemptRecord],
 ) -> Result<Vec<Recorded>, LedgerError> {
     let mut stored = HashMap::new();
-    for piece in statements(attempts) {
-        find(connection, failure, piece, &mut stored).await?;
+    for piece in filled_statements(attempts) {
+        find(connection, failure, &piece, &mut stored).await?;
     }
     let (fresh, answers) = judge(attempts, &stored);
     for piece in statements(&fresh) {
@@ -81,7 +81,7 @@ fn judge<'a>(
 async fn find(
     connection: &mut SqliteConnection,
     failure: &Failure,
-    attempts: &[AttemptRecord],
+    attempts: &[&AttemptRecord],
     stored: &mut HashMap<Name, AttemptRecord>,
 ) -> Result<(), LedgerError> {
     let mut query = QueryBuilder::<Sqlite>::new("with asked (merchant_id, attempt_id) as (");

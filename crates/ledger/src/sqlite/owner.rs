@@ -18,7 +18,8 @@ impl Owner {
     /// Takes the ledger at `path`.
     pub(super) fn claim(path: &Path) -> Result<Self, OpenError> {
         refuse_unwritable(path)?;
-        let lock = beside(path);
+        // Two names of one file, by a symbolic link, are one ledger. A file that is not there yet has one name.
+        let lock = beside(&path.canonicalize().unwrap_or_else(|_| path.to_owned()));
         let unwritable = |source| OpenError::Unwritable {
             path: lock.clone(),
             source: Arc::new(source),

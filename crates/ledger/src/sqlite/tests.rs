@@ -131,6 +131,17 @@ async fn a_second_owner_is_refused_until_the_first_is_gone() {
     assert!(SqliteLedger::open(&at(&path)).await.is_ok());
 }
 
+#[cfg(unix)]
+#[tokio::test]
+async fn a_second_name_of_the_file_is_the_same_ledger() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("ledger.db");
+    let _first = SqliteLedger::open(&at(&path)).await.unwrap();
+    let link = folder.path().join("link.db");
+    std::os::unix::fs::symlink(&path, &link).unwrap();
+    assert!(refusal(&link).await.contains("in use by another process"));
+}
+
 #[tokio::test]
 async fn a_missing_directory_is_named() {
     let folder = TempDir::new().unwrap();

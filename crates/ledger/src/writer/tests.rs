@@ -6,6 +6,7 @@ use std::sync::Mutex;
 
 use domain::id::{AttemptId, MerchantId, PaymentId};
 use jiff::Timestamp;
+use metrics_exporter_prometheus::PrometheusBuilder;
 use tokio::sync::Semaphore;
 
 use super::*;
@@ -177,13 +178,30 @@ async fn decisions_share_the_transaction_of_an_attempt() {
 }
 
 #[tokio::test]
-async fn a_decision_too_many_is_dropped_and_does_not_wait() {
+async fn a_resolution_is_answered_from_the_same_transaction() {
+    let ledger = Gated::new(0, []);
+    let writer = spawn(&ledger, Limits::default());
+    let reporting = record(&writer, 0);
+    let resolving = tokio::spawn(async move {
+        let resolution = sample::resolution("a0", "unknown", "succeeded");
+        writer.resolve(resolution).await
+    });
+    settle().await;
+    ledger.permits.add_permits(1);
+    assert_eq!(resolving.await.unwrap().unwrap(), Resolved::Applied);
+    assert_eq!(reporting.await.unwrap().unwrap(), Recorded::New);
+    assert_eq!(ledger.batches.lock().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_decision_too_many_is_dropped_counted_and_does_not_wait() {
     let ledger = Gated::new(0, []);
     let limits = Limits {
         decisions: 3,
         ..Limits::default()
     };
-    let writer = spawn(&ledger, limits);
+    let recorder = PrometheusBuilder::new().build_recorder();
+    let writer = metrics::with_local_recorder(&recorder, || spawn(&ledger, limits));
     let committing = record(&writer, 0);
     settle().await;
     for number in 0..5 {
@@ -195,6 +213,11 @@ async fn a_decision_too_many_is_dropped_and_does_not_wait() {
     let batches = ledger.batches.lock().unwrap();
     let kept: usize = batches.iter().map(|batch| batch.decisions.len()).sum();
     assert_eq!(kept, 3);
+    let rendered = recorder.handle().render();
+    assert!(
+        rendered.contains("payroute_decision_records_dropped_total 2\n"),
+        "{rendered}"
+    );
 }
 
 #[tokio::test]
