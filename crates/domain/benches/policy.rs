@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 use divan::{AllocProfiler, Bencher};
 use jiff::Timestamp;
 use payroute_domain::channels::{self, Channels};
-use payroute_domain::eligibility::{Conditions, Restrictions, eligible};
+use payroute_domain::eligibility::{Circumstances, Restrictions, eligible};
 use payroute_domain::id::{MerchantId, PaymentId};
 use payroute_domain::limit::Limits;
 use payroute_domain::money::Money;
@@ -39,7 +39,7 @@ fn plan(bencher: Bencher<'_, '_>, (channels, rules): (usize, usize)) {
 fn eligibility(bencher: Bencher<'_, '_>, channels: usize) {
     let channels = make_channels(channels);
     let limits = Limits::default();
-    let conditions = Conditions {
+    let circumstances = Circumstances {
         channels: &channels,
         suspensions: &[],
         limits: &limits,
@@ -48,7 +48,7 @@ fn eligibility(bencher: Bencher<'_, '_>, channels: usize) {
     let now = Timestamp::UNIX_EPOCH;
     bencher.bench_local(|| {
         eligible(
-            conditions,
+            circumstances,
             divan::black_box(&payment),
             Restrictions::default(),
             now,

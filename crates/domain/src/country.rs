@@ -15,6 +15,12 @@ pub fn is_country(code: &str) -> bool {
     code.len() == 2 && CODES.split_ascii_whitespace().any(|known| known == code)
 }
 
+/// What keeps `code` from being the code of a country, in words; `None` when it is one.
+#[must_use]
+pub fn not_a_country(code: &str) -> Option<String> {
+    (!is_country(code)).then(|| format!("`{code}` is not a country code of ISO 3166-1, such as CN or NO"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

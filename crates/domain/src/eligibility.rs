@@ -136,7 +136,7 @@ pub struct Restrictions<'a> {
 
 /// What decides besides the payment: the configuration and its live parts.
 #[derive(Clone, Copy, Debug)]
-pub struct Conditions<'a> {
+pub struct Circumstances<'a> {
     /// The channels.
     pub channels: &'a Channels,
     /// The suspensions, past and future ones included.
@@ -160,12 +160,12 @@ pub struct Eligible {
 /// bank is not known. Allocates nothing with up to 64 channels.
 #[must_use]
 pub fn eligible(
-    conditions: Conditions<'_>,
+    circumstances: Circumstances<'_>,
     payment: &Attributes,
     restrictions: Restrictions<'_>,
     now: Timestamp,
 ) -> Eligible {
-    let channels = conditions.channels;
+    let channels = circumstances.channels;
     let gate = Gate {
         payment,
         candidates: match restrictions.candidates {
@@ -173,8 +173,8 @@ pub fn eligible(
             candidates => named(channels, candidates),
         },
         refused: named(channels, restrictions.exclude),
-        suspended: suspended(conditions.suspensions, channels, payment, now),
-        limits: conditions.limits,
+        suspended: suspended(circumstances.suspensions, channels, payment, now),
+        limits: circumstances.limits,
         now,
     };
     let mut sorted = Eligible::default();
@@ -285,17 +285,19 @@ mod tests {
     /// The exclusion of one channel, with no limits or suspensions.
     fn exclusion(channel: Channel, payment: &Attributes) -> Option<Exclusion> {
         let channels = Channels::new(vec![channel]).unwrap();
-        let conditions = Conditions {
+        let circumstances = Circumstances {
             channels: &channels,
             suspensions: &[],
             limits: &Limits::default(),
         };
-        let sorted = eligible(conditions, payment, Restrictions::default(), NOW);
+        let sorted = eligible(circumstances, payment, Restrictions::default(), NOW);
         sorted.excluded.first().map(|(_, exclusion)| *exclusion)
     }
 
+    /// The exclusion of a channel that would take a payment which tells everything, but for `spoil`.
     fn spoilt(spoil: impl FnOnce(&mut Channel)) -> Option<Exclusion> {
         let mut spoilt = channel("a");
+        spoilt.capabilities.authorize = true;
         spoil(&mut spoilt);
         let mut payment = payment("p");
         payment.presentment = Some("app".to_owned());
@@ -306,7 +308,6 @@ mod tests {
             ..Default::default()
         });
         payment.operation = Operation::Authorize;
-        spoilt.capabilities.authorize = !spoilt.capabilities.authorize;
         exclusion(spoilt, &payment)
     }
 
@@ -344,7 +345,7 @@ mod tests {
         assert_eq!(spoilt(|c| c.issuers = other()), Some(Exclusion::Issuer));
         assert_eq!(spoilt(|c| c.card_brands = other()), Some(Exclusion::CardBrand));
         assert_eq!(
-            spoilt(|c| c.capabilities.authorize = true),
+            spoilt(|c| c.capabilities.authorize = false),
             Some(Exclusion::Operation)
         );
     }
@@ -403,7 +404,7 @@ mod tests {
             window_secs: 60,
             hard: false,
         }]);
-        let conditions = Conditions {
+        let circumstances = Circumstances {
             channels: &channels,
             suspensions: &[suspension],
             limits: &limits,
@@ -412,7 +413,7 @@ mod tests {
             candidates: &[id("b"), id("c"), id("d"), id("e"), id("unknown")],
             exclude: &[id("b")],
         };
-        let sorted = eligible(conditions, &payment("p"), restrictions, NOW);
+        let sorted = eligible(circumstances, &payment("p"), restrictions, NOW);
         let reasons: Vec<Exclusion> = sorted.excluded.iter().map(|(_, reason)| *reason).collect();
         assert_eq!(
             reasons,
@@ -449,8 +450,8 @@ mod tests {
                 channel
             });
             let channels = Channels::new(list.collect()).unwrap();
-            let conditions = Conditions { channels: &channels, suspensions: &[], limits: &Limits::default() };
-            let sorted = eligible(conditions, &payment("p"), Restrictions::default(), NOW);
+            let circumstances = Circumstances { channels: &channels, suspensions: &[], limits: &Limits::default() };
+            let sorted = eligible(circumstances, &payment("p"), Restrictions::default(), NOW);
             let mut seen: Vec<usize> = sorted.eligible.iter().map(|index| index.get()).collect();
             seen.extend(sorted.excluded.iter().map(|(index, _)| index.get()));
             seen.sort_unstable();

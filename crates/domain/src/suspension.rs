@@ -39,12 +39,6 @@ pub struct Suspension {
 }
 
 impl Scope {
-    /// Whether it names nothing, and would so stop every payment there is.
-    #[must_use]
-    pub fn is_everything(&self) -> bool {
-        *self == Self::default()
-    }
-
     /// Whether a payment falls under it on some channel. A payment that does not tell its issuer or region
     /// does not fall under a suspension of one.
     fn fits(&self, payment: &Attributes) -> bool {

@@ -213,8 +213,7 @@ fn channel(table: &Table<'_>, channels: &Channels, found: &mut Findings) -> Opti
     let name = field.text(found)?;
     let index = channels.index_of(name);
     if index.is_none() {
-        let known: Vec<&str> = channels.iter().map(|(_, channel)| channel.id.as_str()).collect();
-        field.unknown_name(name, &known, found);
+        field.unknown_name(name, &channels.names(), found);
     }
     channels.get(index?).map(|channel| channel.id.clone())
 }

@@ -76,26 +76,6 @@ impl ChannelSet {
         *self == Self::EMPTY
     }
 
-    /// The channels of both sets.
-    #[must_use]
-    pub fn and(mut self, other: Self) -> Self {
-        self.0
-            .iter_mut()
-            .zip(other.0)
-            .for_each(|(mine, theirs)| *mine &= theirs);
-        self
-    }
-
-    /// The channels of either set.
-    #[must_use]
-    pub fn or(mut self, other: Self) -> Self {
-        self.0
-            .iter_mut()
-            .zip(other.0)
-            .for_each(|(mine, theirs)| *mine |= theirs);
-        self
-    }
-
     fn place(channel: ChannelIndex) -> (usize, u64) {
         (channel.get() / 64, 1 << (channel.get() % 64))
     }
@@ -135,12 +115,11 @@ mod tests {
     }
 
     #[test]
-    fn sets_meet_and_join() {
-        let low: ChannelSet = [1, 2].map(index).into_iter().collect();
-        let high: ChannelSet = [2, 3].map(index).into_iter().collect();
-        assert_eq!(low.and(high), [index(2)].into_iter().collect());
-        assert_eq!(low.or(high), [1, 2, 3].map(index).into_iter().collect());
-        assert!(ChannelSet::EMPTY.is_empty() && !ChannelSet::ALL.is_empty());
+    fn a_channel_is_taken_out_once() {
+        let mut set = ChannelSet::ALL;
+        assert!(set.remove(index(7)) && !set.contains(index(7)));
+        assert!(!set.remove(index(7)));
+        assert!(ChannelSet::EMPTY.is_empty() && !set.is_empty());
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use super::controls::{read_limits, read_suspensions};
 use super::{ChannelIndex, Channels, MAX_CHANNELS};
 use crate::channel::{Account, AccountState, Capabilities, Channel, Cost};
-use crate::country::is_country;
+use crate::country::not_a_country;
 use crate::diagnostic::Diagnostic;
 use crate::document::field::{Field, Findings, Table};
 use crate::document::parse;
@@ -141,7 +141,7 @@ fn read_channel(field: &Field<'_>, providers: &[&str], found: &mut Findings) -> 
         max_amount_minor,
         countries: table
             .get("countries")
-            .map_or_else(Vec::new, |field| read_countries(&field, found)),
+            .map_or_else(Vec::new, |field| field.texts_that(not_a_country, found)),
         issuers,
         card_brands,
         timeout_ms: timeout_ms.unwrap_or_default(),
@@ -175,13 +175,7 @@ fn read_channel_id(field: &Field<'_>, found: &mut Findings) -> Option<ChannelId>
 
 /// A list of labels as they come over the wire: methods, presentments, issuers, brands, tags.
 fn labels(field: &Field<'_>, found: &mut Findings) -> Vec<String> {
-    let names = field.texts(found);
-    for name in &names {
-        if let Some(message) = not_a_label(name) {
-            field.refuse(found, message);
-        }
-    }
-    names
+    field.texts_that(not_a_label, found)
 }
 
 /// What keeps `name` from being a label; `None` when it is one.
@@ -201,17 +195,6 @@ fn read_currencies(table: &Table<'_>, found: &mut Findings) -> Vec<Currency> {
     }
     let codes = items.iter().filter_map(|item| item.parsed(str::parse, found));
     codes.collect()
-}
-
-fn read_countries(field: &Field<'_>, found: &mut Findings) -> Vec<String> {
-    let codes = field.texts(found);
-    for code in codes.iter().filter(|code| !is_country(code)) {
-        field.refuse(
-            found,
-            format!("`{code}` is not a country code of ISO 3166-1, such as CN or NO"),
-        );
-    }
-    codes
 }
 
 fn read_amounts(table: &Table<'_>, found: &mut Findings) -> (Option<i64>, Option<i64>) {
@@ -365,7 +348,7 @@ limits:
         assert_eq!(
             changed("[CN, NO]", "[CN, UK]"),
             [
-                "c.yaml:8:16: channels[0].countries: `UK` is not a country code of ISO 3166-1, such as CN or NO"
+                "c.yaml:8:21: channels[0].countries[1]: `UK` is not a country code of ISO 3166-1, such as CN or NO"
             ]
         );
         assert_eq!(

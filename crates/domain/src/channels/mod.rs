@@ -77,6 +77,12 @@ impl Channels {
         numbered.filter_map(|(place, channel)| Some((ChannelIndex::new(place)?, channel)))
     }
 
+    /// The name of every channel, in the order of the configuration.
+    #[must_use]
+    pub fn names(&self) -> Vec<&str> {
+        self.list.iter().map(|channel| channel.id.as_str()).collect()
+    }
+
     /// Every method that some channel takes, each once, in the order of the configuration.
     #[must_use]
     pub fn methods(&self) -> Vec<&str> {

@@ -179,7 +179,7 @@ impl<'n> Field<'n> {
 
     /// Reports that `text` is not one of `known`, with the nearest of them.
     pub fn unknown_name(&self, text: &str, known: &[&str], found: &mut Findings) {
-        self.refuse(found, unknown(text, known));
+        self.refuse(found, unknown_name(text, known));
     }
 
     /// The items of a list; none, and reported, when it is no list.
@@ -205,14 +205,24 @@ impl<'n> Field<'n> {
 
     /// The texts of a list that are no duplicates; each other item is reported.
     pub fn texts(&self, found: &mut Findings) -> Vec<String> {
+        self.texts_that(|_| None, found)
+    }
+
+    /// The texts of a list that are no duplicates and about which `complaint` has none; each other item is reported.
+    pub fn texts_that(
+        &self,
+        complaint: impl Fn(&str) -> Option<String>,
+        found: &mut Findings,
+    ) -> Vec<String> {
         let mut texts: Vec<String> = Vec::new();
         for item in self.items(found) {
-            match item.text(found) {
-                Some(text) if texts.iter().any(|earlier| earlier == text) => {
-                    item.refuse(found, format!("`{text}` stands here twice"));
-                }
-                Some(text) => texts.push(text.to_owned()),
-                None => {}
+            let Some(text) = item.text(found) else { continue };
+            if let Some(message) = complaint(text) {
+                item.refuse(found, message);
+            } else if texts.iter().any(|earlier| earlier == text) {
+                item.refuse(found, format!("`{text}` stands here twice"));
+            } else {
+                texts.push(text.to_owned());
             }
         }
         texts
@@ -228,7 +238,7 @@ impl<'n> Field<'n> {
                 found.add(
                     entry.at,
                     &self.path,
-                    format!("unknown key: {}", unknown(&entry.key, known)),
+                    format!("unknown key: {}", unknown_name(&entry.key, known)),
                 );
             }
             is_known
@@ -263,8 +273,9 @@ impl<'n> Field<'n> {
     }
 }
 
-/// The message for a name that is not one of `known`.
-fn unknown(text: &str, known: &[&str]) -> String {
+/// The message for a name that is not one of `known`, with the nearest of them.
+#[must_use]
+pub fn unknown_name(text: &str, known: &[&str]) -> String {
     match nearest(text, known.iter().copied()) {
         Some(near) => format!("`{text}`, did you mean `{near}`?"),
         None if known.len() <= 40 => format!("`{text}`, expected one of: {}", known.join(", ")),

@@ -222,12 +222,6 @@ impl Limits {
         self.limits.iter().map(|limit| &limit.rule)
     }
 
-    /// Whether there is none.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.limits.is_empty()
-    }
-
     /// The first limit, soft or hard, that has no room for `payment` on `channel`; `None` when all have.
     #[must_use]
     pub fn reached(&self, payment: &Attributes, channel: &ChannelId, now: Timestamp) -> Option<&Rule> {

@@ -1,7 +1,6 @@
 //! Applying a policy to a payment.
 
 use jiff::Timestamp;
-use serde::Serialize;
 use smallvec::SmallVec;
 
 use super::Policy;
@@ -57,10 +56,9 @@ impl Strategy<'_> {
 }
 
 /// An eligible channel that a rule keeps out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PolicyExclusion<'p> {
     /// The channel.
-    #[serde(skip)]
     pub channel: ChannelIndex,
     /// [`Exclusion::DeniedByPolicy`] or [`Exclusion::OutsidePolicy`].
     pub exclusion: Exclusion,

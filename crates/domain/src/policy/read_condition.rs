@@ -4,9 +4,9 @@ use super::attribute::{NumberAttribute, OPERATIONS, STAGES, TagAttribute, TextAt
 use super::condition::{Condition, MetadataTest, Range, TagTest, TextTest};
 use super::local_time::{DAYS, TimeSpan, Weekdays, minute_of_day};
 use crate::channels::Channels;
-use crate::country::is_country;
+use crate::country::not_a_country;
 use crate::document::Value;
-use crate::document::field::{Field, Findings, Table};
+use crate::document::field::{Field, Findings, Table, unknown_name};
 use crate::money::Currency;
 
 /// Deepest nesting of `not`, `all` and `any`.
@@ -50,7 +50,7 @@ fn read_table(field: &Field<'_>, channels: &Channels, depth: usize, found: &mut 
     for (key, field) in table.fields() {
         let read = match TextAttribute::named(key) {
             Some(attribute) => read_text(&field, attribute, channels, found),
-            None => read_other(key, &field, (channels, depth), found),
+            None => read_other(key, &field, channels, depth, found),
         };
         conditions.extend(read);
     }
@@ -60,7 +60,8 @@ fn read_table(field: &Field<'_>, channels: &Channels, depth: usize, found: &mut 
 fn read_other(
     key: &str,
     field: &Field<'_>,
-    (channels, depth): (&Channels, usize),
+    channels: &Channels,
+    depth: usize,
     found: &mut Findings,
 ) -> Option<Condition> {
     match key {
@@ -101,6 +102,9 @@ fn read_list(field: &Field<'_>, channels: &Channels, depth: usize, found: &mut F
         .collect()
 }
 
+/// What is wrong with a value that an attribute can never have: a rule on it would silently never match.
+type Complaint<'c> = &'c dyn Fn(&str) -> Option<String>;
+
 /// One text, a list of texts, or a table with one of `in`, `prefix` and `present`.
 fn read_text(
     field: &Field<'_>,
@@ -108,23 +112,34 @@ fn read_text(
     channels: &Channels,
     found: &mut Findings,
 ) -> Option<Condition> {
-    let test = read_text_test(field, found)?;
-    if let TextTest::In(values) = &test {
-        for value in values {
-            check_value(field, attribute, value, (channels, found));
-        }
-    }
-    Some(Condition::Text(attribute, test))
+    let complaint = |value: &str| complaint(attribute, value, channels);
+    Some(Condition::Text(
+        attribute,
+        read_text_test(field, &complaint, found)?,
+    ))
 }
 
-fn read_text_test(field: &Field<'_>, found: &mut Findings) -> Option<TextTest> {
+fn complaint(attribute: TextAttribute, value: &str, channels: &Channels) -> Option<String> {
+    let known: Vec<&str> = match attribute {
+        TextAttribute::Operation => OPERATIONS.iter().map(|(name, _)| *name).collect(),
+        TextAttribute::Stage => STAGES.iter().map(|(name, _)| *name).collect(),
+        TextAttribute::CardFunding => vec!["credit", "debit", "prepaid"],
+        TextAttribute::Method => channels.methods(),
+        TextAttribute::Currency => return value.parse::<Currency>().err().map(|error| error.to_string()),
+        TextAttribute::Country | TextAttribute::IssuerCountry => return not_a_country(value),
+        _ => return None,
+    };
+    (!known.contains(&value)).then(|| unknown_name(value, &known))
+}
+
+fn read_text_test(field: &Field<'_>, complaint: Complaint<'_>, found: &mut Findings) -> Option<TextTest> {
     if !matches!(field.value(), Value::Table(_)) {
-        return Some(TextTest::In(read_values(field, found)?));
+        return Some(TextTest::In(read_values(field, complaint, found)?));
     }
     let table = field.table(&["in", "prefix", "present"], found)?;
     match (table.get("in"), table.get("prefix"), table.get("present")) {
-        (Some(values), None, None) => Some(TextTest::In(read_values(&values, found)?)),
-        (None, Some(prefixes), None) => Some(TextTest::Prefix(read_values(&prefixes, found)?)),
+        (Some(values), None, None) => Some(TextTest::In(read_values(&values, complaint, found)?)),
+        (None, Some(prefixes), None) => Some(TextTest::Prefix(read_values(&prefixes, &|_| None, found)?)),
         (None, None, Some(present)) => Some(TextTest::Present(present.flag(found)?)),
         _ => {
             field.refuse(found, "expected exactly one of `in`, `prefix` and `present`");
@@ -133,51 +148,20 @@ fn read_text_test(field: &Field<'_>, found: &mut Findings) -> Option<TextTest> {
     }
 }
 
-fn read_values(field: &Field<'_>, found: &mut Findings) -> Option<Box<[Box<str>]>> {
+fn read_values(field: &Field<'_>, complaint: Complaint<'_>, found: &mut Findings) -> Option<Box<[Box<str>]>> {
     let items = field.one_or_more(found);
-    let values: Box<[Box<str>]> = items
-        .iter()
-        .filter_map(|item| item.text(found))
-        .map(Into::into)
-        .collect();
     if items.is_empty() {
         field.refuse(found, "expected at least one value");
     }
-    (!values.is_empty()).then_some(values)
-}
-
-/// Reports a value that the attribute can never have: a rule on it would silently never match.
-fn check_value(
-    field: &Field<'_>,
-    attribute: TextAttribute,
-    value: &str,
-    (channels, found): (&Channels, &mut Findings),
-) {
-    let known: Vec<&str> = match attribute {
-        TextAttribute::Operation => OPERATIONS.iter().map(|(name, _)| *name).collect(),
-        TextAttribute::Stage => STAGES.iter().map(|(name, _)| *name).collect(),
-        TextAttribute::CardFunding => vec!["credit", "debit", "prepaid"],
-        TextAttribute::Method => channels.methods(),
-        TextAttribute::Currency => {
-            if let Err(error) = value.parse::<Currency>() {
-                field.refuse(found, error.to_string());
-            }
-            return;
+    let mut values: Vec<Box<str>> = Vec::with_capacity(items.len());
+    for item in items {
+        let Some(text) = item.text(found) else { continue };
+        if let Some(message) = complaint(text) {
+            item.refuse(found, message);
         }
-        TextAttribute::Country | TextAttribute::IssuerCountry => {
-            if !is_country(value) {
-                field.refuse(
-                    found,
-                    format!("`{value}` is not a country code of ISO 3166-1, such as CN or NO"),
-                );
-            }
-            return;
-        }
-        _ => return,
-    };
-    if !known.contains(&value) {
-        field.unknown_name(value, &known, found);
+        values.push(text.into());
     }
+    (!values.is_empty()).then(|| values.into())
 }
 
 /// One number, or a table with `min` and `max`, both included.
@@ -225,13 +209,13 @@ fn read_amount(field: &Field<'_>, found: &mut Findings) -> Option<Condition> {
 /// One tag or a list, one of which must be there, or a table with one of `any`, `all` and `none`.
 fn read_tags(field: &Field<'_>, found: &mut Findings) -> Option<TagTest> {
     if !matches!(field.value(), Value::Table(_)) {
-        return Some(TagTest::Any(read_values(field, found)?));
+        return Some(TagTest::Any(read_values(field, &|_| None, found)?));
     }
     let table = field.table(&["any", "all", "none"], found)?;
     match (table.get("any"), table.get("all"), table.get("none")) {
-        (Some(tags), None, None) => Some(TagTest::Any(read_values(&tags, found)?)),
-        (None, Some(tags), None) => Some(TagTest::All(read_values(&tags, found)?)),
-        (None, None, Some(tags)) => Some(TagTest::None(read_values(&tags, found)?)),
+        (Some(tags), None, None) => Some(TagTest::Any(read_values(&tags, &|_| None, found)?)),
+        (None, Some(tags), None) => Some(TagTest::All(read_values(&tags, &|_| None, found)?)),
+        (None, None, Some(tags)) => Some(TagTest::None(read_values(&tags, &|_| None, found)?)),
         _ => {
             field.refuse(found, "expected exactly one of `any`, `all` and `none`");
             None
@@ -253,10 +237,10 @@ fn read_metadata(field: &Field<'_>, found: &mut Findings) -> Option<Condition> {
 
 fn read_metadata_test(field: &Field<'_>, found: &mut Findings) -> Option<MetadataTest> {
     let Value::Table(lines) = field.value() else {
-        return Some(MetadataTest::Text(read_text_test(field, found)?));
+        return Some(MetadataTest::Text(read_text_test(field, &|_| None, found)?));
     };
     if !lines.iter().any(|line| line.key == "min" || line.key == "max") {
-        return Some(MetadataTest::Text(read_text_test(field, found)?));
+        return Some(MetadataTest::Text(read_text_test(field, &|_| None, found)?));
     }
     let table = field.table(&["min", "max"], found)?;
     let mut bound = |key: &str, missing: f64| match table.get(key) {
@@ -317,4 +301,157 @@ fn read_weekdays(field: &Field<'_>, found: &mut Findings) -> Weekdays {
         field.refuse(found, "expected at least one day");
     }
     days
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use jiff::tz::TimeZone;
+
+    use super::super::condition::Subject;
+    use super::*;
+    use crate::channels::tests::channels;
+    use crate::document::parse;
+    use crate::payment::tests::payment;
+    use crate::payment::{Attributes, Card, Operation};
+
+    pub(in super::super) fn condition(text: &str) -> Result<Condition, Vec<String>> {
+        let node = parse(text, "p.yaml").unwrap();
+        let mut found = Findings::new("p.yaml");
+        let condition = read(&Field::root(&node), &channels(&["a"]), &mut found);
+        let said =
+            |found: Vec<crate::diagnostic::Diagnostic>| found.into_iter().map(|one| one.message).collect();
+        found.finish(condition).map_err(said)
+    }
+
+    pub(in super::super) fn holds(condition: &Condition, payment: &Attributes) -> bool {
+        // 10:30 on a Monday in Shanghai.
+        let now = "2026-01-05T02:30:00Z".parse().unwrap();
+        let timezone = TimeZone::get("Asia/Shanghai").unwrap();
+        condition.holds(&Subject::new(payment, now, &timezone))
+    }
+
+    fn told() -> Attributes {
+        let mut payment = payment("p1");
+        payment.attempt_no = 2;
+        payment.operation = Operation::Authorize;
+        payment.issuer = Some("icbc".to_owned());
+        payment.country = Some("CN".to_owned());
+        payment.card = Some(Card {
+            brand: Some("unionpay".to_owned()),
+            funding: Some("debit".to_owned()),
+            bin: Some("622848".to_owned()),
+        });
+        payment.customer.segments = vec!["vip".to_owned(), "member".to_owned()];
+        payment.device.wallets = vec!["apple_pay".to_owned()];
+        payment.risk_score = Some(300);
+        payment.metadata.insert("weight".to_owned(), "2.5".to_owned());
+        payment
+    }
+
+    #[test]
+    fn conditions_on_what_is_told() {
+        let payment = told();
+        let met = [
+            "{merchant: shop, payment: {prefix: p}, currency: CNY, operation: authorize, stage: debit}",
+            "{method: [pay], issuer: {in: [cmb, icbc]}, country: CN}",
+            "{card_brand: unionpay, card_funding: debit, bin: {prefix: [\"4\", \"62\"]}}",
+            "{attempt_no: {min: 2}, risk_score: {min: 300, max: 300}}",
+            "{amount_minor: {min: 10000, max: 10000, currency: CNY}}",
+            "{segments: [gold, vip], wallets: {all: [apple_pay]}}",
+            "{segments: {none: [gold]}, new_customer: false}",
+            "{metadata: {weight: {min: 2, max: 3.5}, colour: {present: false}}}",
+            "{metadata: {weight: [\"1\", \"2.5\"]}}",
+            "{time: {from: \"10:00\", to: \"10:31\"}, weekday: [sun, mon]}",
+            "{any: [{new_customer: true}, {all: [{method: pay}, {not: {issuer: cmb}}]}]}",
+            "{}",
+        ];
+        for text in met {
+            assert!(holds(&condition(text).unwrap(), &payment), "{text}");
+        }
+        let unmet = [
+            "{merchant: shop, payment: {prefix: q}}",
+            "{operation: sale}",
+            "{bin: {prefix: \"63\"}}",
+            "{attempt_no: 1}",
+            "{risk_score: {max: 299}}",
+            "{amount_minor: {min: 1, currency: USD}}",
+            "{segments: {all: [vip, gold]}}",
+            "{segments: {none: vip}}",
+            "{metadata: {weight: {max: 2.4}}}",
+            "{metadata: {colour: red}}",
+            "{time: {from: \"22:00\", to: \"10:30\"}}",
+            "{weekday: tue}",
+            "{not: {method: pay}}",
+            "{any: [{new_customer: true}, {issuer: cmb}]}",
+        ];
+        for text in unmet {
+            assert!(!holds(&condition(text).unwrap(), &payment), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_told_meets_nothing_but_its_absence() {
+        let payment = payment("p1");
+        for text in [
+            "{issuer: icbc}",
+            "{issuer: {prefix: i}}",
+            "{bin: {present: true}}",
+            "{risk_score: {min: 0}}",
+            "{segments: vip}",
+            "{metadata: {weight: {min: 0}}}",
+        ] {
+            assert!(!holds(&condition(text).unwrap(), &payment), "{text}");
+        }
+        assert!(holds(
+            &condition("{issuer: {present: false}, segments: {none: vip}}").unwrap(),
+            &payment
+        ));
+    }
+
+    #[test]
+    fn conditions_that_could_never_hold_are_refused() {
+        let cases = [
+            (
+                "{operation: refund}",
+                "`refund`, expected one of: sale, authorize, agreement_debit",
+            ),
+            ("{card_funding: debt}", "`debt`, did you mean `debit`?"),
+            (
+                "{currency: RMB}",
+                "`RMB` is not a currency code of ISO 4217, such as CNY or USD",
+            ),
+            (
+                "{country: [CN, UK]}",
+                "`UK` is not a country code of ISO 3166-1, such as CN or NO",
+            ),
+            (
+                "{risk_score: {min: 5, max: 4}}",
+                "min 5 is above max 4: nothing would match",
+            ),
+            (
+                "{metadata: {x: {min: 5, max: 4.5}}}",
+                "min 5 is above max 4.5: nothing would match",
+            ),
+            (
+                "{time: {from: \"10:00\", to: \"10:00\"}}",
+                "from and to are the same time",
+            ),
+            ("{issuer: []}", "expected at least one value"),
+            (
+                "{issuer: {in: [a], prefix: [b]}}",
+                "expected exactly one of `in`, `prefix` and `present`",
+            ),
+            ("{any: []}", "expected at least one table of conditions"),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(condition(text).unwrap_err(), [expected], "{text}");
+        }
+    }
+
+    #[test]
+    fn nesting_has_an_end() {
+        let nested = |depth: usize| format!("{}{{method: pay}}{}", "{not: ".repeat(depth), "}".repeat(depth));
+        assert!(condition(&nested(7)).is_ok());
+        assert!(condition(&nested(8)).is_err());
+    }
 }

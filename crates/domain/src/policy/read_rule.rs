@@ -138,8 +138,7 @@ fn resolve(field: &Field<'_>, name: &str, channels: &Channels, found: &mut Findi
     }
     let index = channels.index_of(name);
     if index.is_none() {
-        let known: Vec<&str> = channels.iter().map(|(_, channel)| channel.id.as_str()).collect();
-        field.unknown_name(name, &known, found);
+        field.unknown_name(name, &channels.names(), found);
     }
     index.into_iter().collect()
 }

@@ -5,10 +5,9 @@ use jiff::Timestamp;
 use super::Policy;
 use super::plan::Plan;
 use super::read_sample::read_payment;
-use crate::bucket::{Draw, Purpose};
 use crate::channels::{ChannelIndex, Channels};
 use crate::document::field::{Field, Findings, Table};
-use crate::eligibility::{Conditions, Restrictions, eligible};
+use crate::eligibility::{Circumstances, Restrictions, eligible};
 use crate::id::{ChannelId, PaymentId};
 use crate::limit::Limits;
 use crate::payment::Attributes;
@@ -43,7 +42,8 @@ fn read_one<'n>(field: &Field<'n>, channels: &Channels, found: &mut Findings) ->
     let mut candidates = Vec::new();
     if let Some(list) = table.get("candidates") {
         for item in list.items(found) {
-            let channel = read_channel(&item, channels, found);
+            let Some(name) = item.text(found) else { continue };
+            let channel = find_channel(&item, name, channels, found);
             candidates.extend(
                 channel
                     .and_then(|index| channels.get(index))
@@ -70,12 +70,15 @@ fn read_one<'n>(field: &Field<'n>, channels: &Channels, found: &mut Findings) ->
     })
 }
 
-fn read_channel(field: &Field<'_>, channels: &Channels, found: &mut Findings) -> Option<ChannelIndex> {
-    let name = field.text(found)?;
+fn find_channel(
+    field: &Field<'_>,
+    name: &str,
+    channels: &Channels,
+    found: &mut Findings,
+) -> Option<ChannelIndex> {
     let index = channels.index_of(name);
     if index.is_none() {
-        let known: Vec<&str> = channels.iter().map(|(_, channel)| channel.id.as_str()).collect();
-        field.unknown_name(name, &known, found);
+        field.unknown_name(name, &channels.names(), found);
     }
     index
 }
@@ -84,7 +87,7 @@ impl Sample<'_> {
     /// Reports whatever `policy` does otherwise than expected. Nothing is suspended and no limit reached here.
     pub(super) fn run(&self, policy: &Policy, channels: &Channels, found: &mut Findings) {
         let limits = Limits::default();
-        let conditions = Conditions {
+        let circumstances = Circumstances {
             channels,
             suspensions: &[],
             limits: &limits,
@@ -93,7 +96,7 @@ impl Sample<'_> {
             candidates: &self.candidates,
             exclude: &[],
         };
-        let eligible = eligible(conditions, &self.payment, restrictions, self.at).eligible;
+        let eligible = eligible(circumstances, &self.payment, restrictions, self.at).eligible;
         let plan = policy.plan(&self.payment, self.at, &eligible);
         for (key, field) in self.expect.fields() {
             let outcome = match key {
@@ -107,7 +110,7 @@ impl Sample<'_> {
                 }
                 "denied" => denied(&field, &plan, channels, found),
                 _ => {
-                    self.run_split(&field, policy, &eligible, (channels, found));
+                    compare_shares(&field, &self.firsts(policy, &eligible, channels), channels, found);
                     None
                 }
             };
@@ -120,22 +123,12 @@ impl Sample<'_> {
         }
     }
 
-    /// Draws many payments like this one and compares the shares of the first channels.
-    fn run_split(
-        &self,
-        field: &Field<'_>,
-        policy: &Policy,
-        eligible: &[ChannelIndex],
-        (channels, found): (&Channels, &mut Findings),
-    ) {
-        let Some(table) = field.open_table(found) else {
-            return;
-        };
+    /// How many of [`DRAWS`] payments like this one have each channel first.
+    fn firsts(&self, policy: &Policy, eligible: &[ChannelIndex], channels: &Channels) -> Vec<u32> {
         let mut firsts = vec![0_u32; channels.len()];
         let mut payment = self.payment.clone();
         for number in 0..DRAWS {
-            let name = Draw::of(Purpose::Split, [number.to_string().as_str()]).bits();
-            let Ok(id) = PaymentId::new(name.to_string()) else {
+            let Ok(id) = PaymentId::new(format!("test-{number}")) else {
                 continue;
             };
             payment.payment = id;
@@ -145,22 +138,26 @@ impl Sample<'_> {
                 *count += 1;
             }
         }
-        for (name, share_field) in table.fields() {
-            let Some(expected) = share_field.number::<u8>(0..=100, found) else {
-                continue;
-            };
-            let Some(index) = channels.index_of(name) else {
-                let known: Vec<&str> = channels.iter().map(|(_, channel)| channel.id.as_str()).collect();
-                share_field.unknown_name(name, &known, found);
-                continue;
-            };
-            let count = firsts.get(index.get()).copied().unwrap_or(0);
-            let share = f64::from(count) * 100.0 / f64::from(DRAWS);
-            if (share - f64::from(expected)).abs() > SHARE_TOLERANCE {
-                let message =
-                    format!("the test fails: {share:.1} % go to `{name}` first, expected {expected}");
-                share_field.refuse(found, message);
-            }
+        firsts
+    }
+}
+
+fn compare_shares(field: &Field<'_>, firsts: &[u32], channels: &Channels, found: &mut Findings) {
+    let Some(table) = field.open_table(found) else {
+        return;
+    };
+    for (name, field) in table.fields() {
+        let Some(expected) = field.number::<u8>(0..=100, found) else {
+            continue;
+        };
+        let Some(index) = find_channel(&field, name, channels, found) else {
+            continue;
+        };
+        let count = firsts.get(index.get()).copied().unwrap_or(0);
+        let share = f64::from(count) * 100.0 / f64::from(DRAWS);
+        if (share - f64::from(expected)).abs() > SHARE_TOLERANCE {
+            let message = format!("the test fails: {share:.1} % go to `{name}` first, expected {expected}");
+            field.refuse(found, message);
         }
     }
 }
