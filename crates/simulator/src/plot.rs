@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::number::float;
+use crate::scenario::event::{Event, Kind};
 use crate::world::World;
 
 /// Colours that people with colour blindness can tell apart (Okabe and Ito 2008), strongest first, then greys.
@@ -60,10 +61,7 @@ impl SharePlot {
         let spans = world.scenario().events.iter().map(|event| Span {
             start_s: event.start_s.get(),
             end_s: event.end_s.get().min(duration),
-            label: match &event.channel {
-                Some(channel) => format!("{channel}: {}", event.kind.as_str()),
-                None => event.kind.as_str().to_owned(),
-            },
+            label: label(event),
         });
         Self {
             title: title.into(),
@@ -269,6 +267,20 @@ impl SharePlot {
             );
             x += LEGEND_COLUMN;
         }
+    }
+}
+
+fn label(event: &Event) -> String {
+    let at = event.channel.as_ref().map_or("all", |channel| channel.as_str());
+    match &event.kind {
+        Kind::IssuerOutage { issuer, .. } => format!("{at}: {} of {issuer}", event.kind.as_str()),
+        Kind::Outage { .. }
+        | Kind::BrownOut { .. }
+        | Kind::Maintenance
+        | Kind::Slow { .. }
+        | Kind::LostAnswers { .. }
+        | Kind::DuplicateAnswers { .. }
+        | Kind::Busy { .. } => format!("{at}: {}", event.kind.as_str()),
     }
 }
 

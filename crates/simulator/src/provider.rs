@@ -325,6 +325,7 @@ mod tests {
     use super::*;
     use crate::fixture;
     use crate::shopper::{Arrivals, Shopper};
+    use proptest::prelude::*;
 
     const LATER: Duration = Duration::from_mins(10);
 
@@ -334,15 +335,19 @@ mod tests {
         channel: ChannelIndex,
     }
 
-    /// A shop whose channel `place` can be tried.
-    fn shop(place: usize) -> Shop {
+    /// A shop on the channel that has the outage, with its first `shoppers` customers.
+    fn shop_with(shoppers: usize) -> Shop {
         let world = fixture::world(9);
-        let (channel, _) = world.channels().nth(place).unwrap();
+        let (channel, _) = world.channels().next().unwrap();
         Shop {
-            shoppers: Arrivals::of(Arc::clone(&world)).collect(),
+            shoppers: Arrivals::of(Arc::clone(&world)).take(shoppers).collect(),
             providers: Providers::of(world),
             channel,
         }
+    }
+
+    fn shop() -> Shop {
+        shop_with(2_000)
     }
 
     impl Shop {
@@ -382,7 +387,7 @@ mod tests {
 
     #[test]
     fn a_repeated_key_is_answered_alike_and_charged_once() {
-        let mut shop = shop(0);
+        let mut shop = shop();
         let lucky = shop.find(Duration::ZERO, paid);
         let first = shop.submit("key", lucky, Duration::ZERO).answer.unwrap();
         let again = shop.submit("key", lucky, Duration::from_secs(3));
@@ -394,7 +399,7 @@ mod tests {
 
     #[test]
     fn a_repeat_in_the_middle_is_answered_with_the_first() {
-        let mut shop = shop(0);
+        let mut shop = shop();
         let lucky = shop.find(Duration::ZERO, paid);
         let first = shop.submit("key", lucky, Duration::ZERO).answer.unwrap();
         let middle = first.after / 2;
@@ -404,7 +409,7 @@ mod tests {
 
     #[test]
     fn two_keys_for_one_payment_are_a_double_charge() {
-        let mut shop = shop(0);
+        let mut shop = shop();
         let lucky = shop.find(Duration::ZERO, paid);
         shop.submit("one", lucky, Duration::ZERO);
         shop.submit("two", lucky, Duration::ZERO);
@@ -417,7 +422,7 @@ mod tests {
 
     #[test]
     fn a_reversed_charge_is_not_doubled() {
-        let mut shop = shop(0);
+        let mut shop = shop();
         let lucky = shop.find(Duration::ZERO, paid);
         shop.submit("one", lucky, Duration::ZERO);
         shop.submit("two", lucky, Duration::ZERO);
@@ -433,7 +438,7 @@ mod tests {
 
     #[test]
     fn a_charge_that_the_shop_does_not_know_is_counted() {
-        let mut shop = shop(0);
+        let mut shop = shop();
         let lucky = shop.find(Duration::ZERO, paid);
         shop.submit("one", lucky, Duration::ZERO);
         assert_eq!(shop.providers.audit(LATER, |_, _| false).charged_without_order, 1);
@@ -443,7 +448,7 @@ mod tests {
 
     #[test]
     fn a_query_says_processing_until_the_money_moved() {
-        let mut shop = shop(0);
+        let mut shop = shop();
         let lucky = shop.find(Duration::ZERO, paid);
         let charged = shop.fate(lucky, Duration::ZERO).charged_after().unwrap();
         shop.submit("key", lucky, Duration::ZERO);
@@ -456,7 +461,7 @@ mod tests {
 
     #[test]
     fn in_an_outage_queries_agree_with_the_books() {
-        let mut shop = shop(0);
+        let mut shop = shop();
         let at = Duration::from_mins(1);
         let mut found_paid = 0;
         for shopper in 0..1_000 {
@@ -474,7 +479,7 @@ mod tests {
 
     #[test]
     fn a_request_that_never_arrived_is_worked_on_when_it_comes_again() {
-        let mut shop = shop(0);
+        let mut shop = shop();
         let outage = Duration::from_mins(1);
         let quiet = Duration::from_secs(100);
         let shopper = (0..shop.shoppers.len())
@@ -492,7 +497,7 @@ mod tests {
 
     #[test]
     fn a_lost_answer_is_found_by_the_same_key() {
-        let mut shop = shop(0);
+        let mut shop = shop();
         let outage = Duration::from_mins(1);
         let shopper = shop.find(outage, |fate| fate.charged_after().is_some());
         assert_eq!(shop.submit("key", shopper, outage).answer, None);
@@ -503,7 +508,7 @@ mod tests {
 
     #[test]
     fn an_attempt_closed_before_its_charge_is_never_charged() {
-        let mut shop = shop(0);
+        let mut shop = shop();
         let lucky = shop.find(Duration::ZERO, paid);
         shop.submit("key", lucky, Duration::ZERO);
         assert_eq!(
@@ -516,7 +521,7 @@ mod tests {
 
     #[test]
     fn a_request_that_comes_after_its_reversal_charges_nothing() {
-        let mut shop = shop(0);
+        let mut shop = shop();
         let lucky = shop.find(Duration::ZERO, paid);
         assert_eq!(
             shop.reverse("key", lucky, Duration::ZERO),
@@ -525,5 +530,53 @@ mod tests {
         let late = shop.submit("key", lucky, Duration::from_millis(5));
         assert!(late.replayed && late.answer.is_none());
         assert_eq!(shop.audit().charges, 0);
+    }
+
+    #[derive(Clone, Copy, Debug)]
+    enum Call {
+        Submit,
+        Query,
+        Reverse,
+    }
+
+    fn call() -> impl Strategy<Value = Call> {
+        prop_oneof![Just(Call::Submit), Just(Call::Query), Just(Call::Reverse)]
+    }
+
+    proptest! {
+        /// Whatever a caller does with one key, in whatever order: no payment is charged twice, and an answer that was
+        /// final stays final.
+        #[test]
+        fn one_key_per_payment_never_charges_twice(
+            calls in prop::collection::vec((0_usize..5, call(), 0_u64..3_000), 1..60),
+        ) {
+            let mut shop = shop_with(5);
+            let mut now = Duration::from_secs(30);
+            let mut last: BTreeMap<usize, QueryResult> = BTreeMap::new();
+            for (shopper, call, pause_ms) in calls {
+                now += Duration::from_millis(pause_ms);
+                let key = format!("key-{shopper}");
+                match call {
+                    Call::Submit => {
+                        shop.submit(&key, shopper, now);
+                    }
+                    Call::Reverse => {
+                        shop.reverse(&key, shopper, now);
+                        last.insert(shopper, QueryResult::NotPaid);
+                        prop_assert_eq!(shop.query(&key, now), QueryResult::NotPaid);
+                    }
+                    Call::Query => {
+                        let found = shop.query(&key, now);
+                        if let Some(QueryResult::Paid | QueryResult::NotPaid) = last.get(&shopper) {
+                            prop_assert_eq!(Some(&found), last.get(&shopper));
+                        }
+                        last.insert(shopper, found);
+                    }
+                }
+            }
+            let audit = shop.audit();
+            prop_assert_eq!(audit.double_charges, 0);
+            prop_assert_eq!(audit.charged_payments, audit.charges - audit.reversals);
+        }
     }
 }

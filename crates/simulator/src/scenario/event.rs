@@ -24,10 +24,10 @@ pub struct Event {
     /// When it begins to end: from then on it fades over `ramp_out_s`.
     pub end_s: Seconds,
     /// How long it takes to reach full strength.
-    #[serde(default = "none")]
+    #[serde(default)]
     pub ramp_in_s: Seconds,
     /// How long it takes to fade.
-    #[serde(default = "none")]
+    #[serde(default)]
     pub ramp_out_s: Seconds,
     /// Payment methods it concerns; empty is all.
     #[serde(default)]
@@ -35,10 +35,6 @@ pub struct Event {
     /// Issuers it concerns; empty is all.
     #[serde(default)]
     pub issuers: Vec<String>,
-}
-
-const fn none() -> Seconds {
-    Seconds::ZERO
 }
 
 /// What happens.
@@ -195,12 +191,6 @@ impl Event {
         };
         let left = if at >= end { 1.0 - (at - end) / fade } else { 1.0 };
         risen.min(left)
-    }
-
-    /// Whether it concerns `payment` on `channel`, whatever the time.
-    #[must_use]
-    pub fn concerns(&self, channel: &ChannelId, payment: &Attributes) -> bool {
-        self.channel.as_ref().is_none_or(|own| own == channel) && self.matches(payment)
     }
 
     /// Whether it concerns `payment` on the channel that it happens to.

@@ -94,16 +94,38 @@ impl Probability {
 impl Positive {
     /// One: the weight or factor that changes nothing.
     pub const ONE: Self = Self(1.0);
+
+    /// `factor` times as much; the same when that is nothing or without end.
+    pub(super) fn times(self, factor: f64) -> Self {
+        Self::new(self.0 * factor).unwrap_or(self)
+    }
 }
 
 impl Seconds {
     /// No time.
     pub const ZERO: Self = Self(0.0);
 
+    /// `factor` times as much; the same when that is not a length of time.
+    pub(super) fn times(self, factor: f64) -> Self {
+        Self::new(self.0 * factor).unwrap_or(self)
+    }
+
     /// The same as a duration, to the microsecond.
     #[must_use]
     pub fn duration(self) -> Duration {
         number::seconds(self.0)
+    }
+}
+
+impl Default for Probability {
+    fn default() -> Self {
+        Self::NEVER
+    }
+}
+
+impl Default for Seconds {
+    fn default() -> Self {
+        Self::ZERO
     }
 }
 

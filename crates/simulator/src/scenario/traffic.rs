@@ -37,12 +37,6 @@ pub struct Traffic {
     pub refusals: Probability,
 }
 
-impl Default for Probability {
-    fn default() -> Self {
-        Self::NEVER
-    }
-}
-
 /// A change of the payment rate over time.
 #[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
@@ -84,6 +78,25 @@ impl Shape {
             Self::Sine { period_s, amplitude } => {
                 1.0 + amplitude.get() * (std::f64::consts::TAU * second / period_s.get()).sin()
             }
+        }
+    }
+
+    /// The same shape over a time that is `factor` times as long.
+    pub(super) fn stretched(self, factor: f64) -> Self {
+        match self {
+            Self::Peak {
+                start_s,
+                end_s,
+                factor: height,
+            } => Self::Peak {
+                start_s: start_s.times(factor),
+                end_s: end_s.times(factor),
+                factor: height,
+            },
+            Self::Sine { period_s, amplitude } => Self::Sine {
+                period_s: period_s.times(factor),
+                amplitude,
+            },
         }
     }
 
