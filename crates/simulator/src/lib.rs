@@ -23,4 +23,3 @@ pub mod routers;
 pub mod scenario;
 pub mod shopper;
 pub mod world;
-#[cfg(test)]
