@@ -6,9 +6,11 @@ use crate::number::float;
 use crate::scenario::event::{Event, Kind};
 use crate::world::World;
 
-/// Colours that people with colour blindness can tell apart (Okabe and Ito 2008), strongest first, then greys.
-const COLOURS: [&str; 9] = [
-    "#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#999999", "#555555",
+/// Colours that people with colour blindness can tell apart: seven of Okabe and Ito (2008), then five of Tol's muted
+/// scheme (2021) and a grey.
+const COLOURS: [&str; 13] = [
+    "#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#882255", "#999933",
+    "#332288", "#DDCC77", "#44AA99", "#999999",
 ];
 const INK: &str = "#333333";
 const GRID: &str = "#FFFFFF";
