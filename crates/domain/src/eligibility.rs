@@ -403,7 +403,8 @@ mod tests {
             most: 0,
             window_secs: 60,
             hard: false,
-        }]);
+        }])
+        .unwrap();
         let circumstances = Circumstances {
             channels: &channels,
             suspensions: &[suspension],

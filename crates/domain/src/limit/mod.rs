@@ -5,143 +5,19 @@
 //! cannot both take its last place; the second falls through to its next channel.
 
 mod counters;
+mod rule;
 mod window;
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
 use self::counters::{Counters, Key};
-use crate::bucket::{Draw, Purpose};
-use crate::id::{ChannelId, MerchantId};
-use crate::money::Currency;
+pub use self::rule::{Dimension, InvalidRules, MAX_RULES, Measure, Rule, Scope, WINDOW_SECS};
+use crate::id::ChannelId;
 use crate::payment::Attributes;
-
-/// Shortest and longest window, in seconds.
-pub const WINDOW_SECS: std::ops::RangeInclusive<u32> = 10..=86_400;
-
-/// Most limits at a time.
-pub const MAX_RULES: usize = 64;
 
 /// Most windows over all limits, about 250 bytes each: a shop's customers of a day, in 50 MB at most.
 const MAX_WINDOWS: usize = 200_000;
-
-/// A limit, as the operator sets it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Rule {
-    /// Its name, unique among the limits.
-    pub id: String,
-    /// Which payments it counts.
-    #[serde(default)]
-    pub scope: Scope,
-    /// What it counts apart: `[customer]` gives each customer a window of their own.
-    #[serde(default)]
-    pub per: Vec<Dimension>,
-    /// What it counts.
-    pub measure: Measure,
-    /// The most that may lie in a window, inclusive.
-    pub most: i64,
-    /// Length of the window, in seconds, within [`WINDOW_SECS`].
-    pub window_secs: u32,
-    /// Whether it holds exactly, at the price of a reservation; a soft one may be passed by payments that are
-    /// routed at the same moment.
-    #[serde(default)]
-    pub hard: bool,
-}
-
-/// Which payments a limit counts: those that fit all that is given; what is not given is any.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Scope {
-    /// Only those that go to this channel.
-    pub channel: Option<ChannelId>,
-    /// Only those by this method.
-    pub method: Option<String>,
-    /// Only those of this issuer.
-    pub issuer: Option<String>,
-    /// Only those of this merchant.
-    pub merchant: Option<MerchantId>,
-}
-
-/// What a limit can count apart.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Dimension {
-    /// Each channel.
-    Channel,
-    /// Each payment method.
-    Method,
-    /// Each issuer; payments without one are not counted.
-    Issuer,
-    /// Each merchant.
-    Merchant,
-    /// Each customer reference; payments without one are not counted.
-    Customer,
-}
-
-/// What a limit counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Measure {
-    /// Payments.
-    Count,
-    /// Amounts in minor units of this currency; payments in another are not counted.
-    Sum(Currency),
-}
-
-impl Rule {
-    /// How much a payment adds here when it goes to `channel`, and to which window; `None` when it is not counted.
-    fn share(&self, payment: &Attributes, channel: &ChannelId) -> Option<(Key, i64)> {
-        let scope = &self.scope;
-        let fits = scope.channel.as_ref().is_none_or(|wanted| wanted == channel)
-            && scope
-                .method
-                .as_ref()
-                .is_none_or(|wanted| *wanted == payment.method)
-            && scope
-                .merchant
-                .as_ref()
-                .is_none_or(|wanted| *wanted == payment.merchant)
-            && scope
-                .issuer
-                .as_ref()
-                .is_none_or(|wanted| payment.issuer.as_ref() == Some(wanted));
-        if !fits {
-            return None;
-        }
-        let quantity = match self.measure {
-            Measure::Count => 1,
-            Measure::Sum(currency) if currency == payment.amount.currency() => payment.amount.minor(),
-            Measure::Sum(_) => return None,
-        };
-        Some((self.key(payment, channel)?, quantity))
-    }
-
-    fn key(&self, payment: &Attributes, channel: &ChannelId) -> Option<Key> {
-        let mut names: SmallVec<[&str; 5]> = SmallVec::new();
-        for dimension in &self.per {
-            names.push(match dimension {
-                Dimension::Channel => channel.as_str(),
-                Dimension::Method => &payment.method,
-                Dimension::Issuer => payment.issuer.as_deref()?,
-                Dimension::Merchant => payment.merchant.as_str(),
-                Dimension::Customer => payment.customer.reference.as_deref()?,
-            });
-        }
-        let half = |purpose| Key::from(Draw::of(purpose, names.iter().copied()).bits());
-        Some(half(Purpose::Limit) << 64 | half(Purpose::LimitCheck))
-    }
-
-    /// Whether what `other` has counted is what this one counts.
-    fn counts_like(&self, other: &Self) -> bool {
-        self.id == other.id
-            && self.scope == other.scope
-            && self.per == other.per
-            && self.measure == other.measure
-            && self.window_secs == other.window_secs
-    }
-}
 
 /// A limit that has no room for a payment.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -185,20 +61,26 @@ struct Limit {
 }
 
 impl Limits {
-    /// Limits that have counted nothing yet; those beyond [`MAX_RULES`] are left out.
-    #[must_use]
-    pub fn new(rules: Vec<Rule>) -> Self {
+    /// Limits that have counted nothing yet.
+    ///
+    /// # Errors
+    /// As [`Self::set_rules`].
+    pub fn new(rules: Vec<Rule>) -> Result<Self, InvalidRules> {
         let mut limits = Self::default();
-        limits.set_rules(rules);
-        limits
+        limits.set_rules(rules)?;
+        Ok(limits)
     }
 
     /// Replaces the rules. A limit that counts what it counted before, and so differs at most in how much it
-    /// allows, goes on with its counters; the others begin anew. Those beyond [`MAX_RULES`] are left out.
-    pub fn set_rules(&mut self, rules: Vec<Rule>) {
-        let capacity = MAX_WINDOWS / rules.len().clamp(1, MAX_RULES);
+    /// allows, goes on with its counters; the others begin anew.
+    ///
+    /// # Errors
+    /// When there are too many rules, two of one name, or a window out of bounds; the old rules stay then.
+    pub fn set_rules(&mut self, rules: Vec<Rule>) -> Result<(), InvalidRules> {
+        rule::check(&rules)?;
+        let capacity = MAX_WINDOWS / rules.len().max(1);
         let mut before = std::mem::take(&mut self.limits);
-        for rule in rules.into_iter().take(MAX_RULES) {
+        for rule in rules {
             let kept = before.iter().position(|limit| limit.rule.counts_like(&rule));
             let limit = if let Some(place) = kept {
                 let mut limit = before.swap_remove(place);
@@ -215,6 +97,7 @@ impl Limits {
             };
             self.limits.push(limit);
         }
+        Ok(())
     }
 
     /// The rules, in their order.
@@ -324,7 +207,7 @@ mod tests {
 
     #[test]
     fn the_last_place_is_given_once() {
-        let mut limits = Limits::new(vec![rule("cap", &[], 1)]);
+        let mut limits = Limits::new(vec![rule("cap", &[], 1)]).unwrap();
         let _ = limits.reserve(&payment("p"), &a(), at(0)).unwrap();
         let refused = limits.reserve(&payment("q"), &a(), at(1)).unwrap_err();
         assert_eq!(refused.limit, "cap");
@@ -335,14 +218,14 @@ mod tests {
         let mut soft = rule("soft", &[], 100);
         soft.hard = false;
         soft.most = 1;
-        let mut limits = Limits::new(vec![soft, rule("none", &[], 0)]);
+        let mut limits = Limits::new(vec![soft, rule("none", &[], 0)]).unwrap();
         assert!(limits.reserve(&payment("p"), &a(), at(0)).is_err());
         assert_eq!(limits.reached(&payment("p"), &a(), at(0)).unwrap().id, "none");
     }
 
     #[test]
     fn what_is_released_is_free_again() {
-        let mut limits = Limits::new(vec![rule("cap", &[], 1)]);
+        let mut limits = Limits::new(vec![rule("cap", &[], 1)]).unwrap();
         let reservation = limits.reserve(&payment("p"), &a(), at(0)).unwrap();
         limits.release(reservation);
         assert!(limits.reserve(&payment("q"), &a(), at(1)).is_ok());
@@ -352,7 +235,7 @@ mod tests {
     fn a_soft_limit_shows_but_does_not_refuse() {
         let mut soft = rule("soft", &[], 1);
         soft.hard = false;
-        let mut limits = Limits::new(vec![soft]);
+        let mut limits = Limits::new(vec![soft]).unwrap();
         let _ = limits.reserve(&payment("p"), &a(), at(0)).unwrap();
         assert_eq!(limits.reached(&payment("q"), &a(), at(0)).unwrap().id, "soft");
         assert!(limits.reserve(&payment("q"), &a(), at(0)).is_ok());
@@ -360,7 +243,7 @@ mod tests {
 
     #[test]
     fn customers_are_counted_apart_and_only_when_known() {
-        let mut limits = Limits::new(vec![rule("velocity", &[Dimension::Customer], 1)]);
+        let mut limits = Limits::new(vec![rule("velocity", &[Dimension::Customer], 1)]).unwrap();
         let _ = limits.reserve(&customer("c1"), &a(), at(0)).unwrap();
         assert!(limits.reached(&customer("c1"), &a(), at(0)).is_some());
         assert!(limits.reached(&customer("c2"), &a(), at(0)).is_none());
@@ -373,7 +256,7 @@ mod tests {
     fn a_sum_counts_amounts_of_its_currency() {
         let mut cap = rule("sum", &[], 25_000);
         cap.measure = Measure::Sum("CNY".parse().unwrap());
-        let mut limits = Limits::new(vec![cap]);
+        let mut limits = Limits::new(vec![cap]).unwrap();
         for _ in 0..2 {
             let _ = limits.reserve(&payment("p"), &a(), at(0)).unwrap();
         }
@@ -385,9 +268,11 @@ mod tests {
 
     #[test]
     fn a_raised_limit_keeps_what_it_counted() {
-        let mut limits = Limits::new(vec![rule("cap", &[], 1)]);
+        let mut limits = Limits::new(vec![rule("cap", &[], 1)]).unwrap();
         let held = limits.reserve(&payment("p"), &a(), at(0)).unwrap();
-        limits.set_rules(vec![rule("other", &[], 9), rule("cap", &[], 2)]);
+        limits
+            .set_rules(vec![rule("other", &[], 9), rule("cap", &[], 2)])
+            .unwrap();
         let _ = limits.reserve(&payment("q"), &a(), at(0)).unwrap();
         assert!(limits.reserve(&payment("r"), &a(), at(0)).is_err());
         limits.release(held);
@@ -396,11 +281,32 @@ mod tests {
 
     #[test]
     fn a_limit_that_counts_otherwise_begins_anew() {
-        let mut limits = Limits::new(vec![rule("cap", &[], 1)]);
+        let mut limits = Limits::new(vec![rule("cap", &[], 1)]).unwrap();
         let held = limits.reserve(&payment("p"), &a(), at(0)).unwrap();
-        limits.set_rules(vec![rule("cap", &[Dimension::Channel], 1)]);
+        limits
+            .set_rules(vec![rule("cap", &[Dimension::Channel], 1)])
+            .unwrap();
         limits.release(held);
         assert!(limits.reserve(&payment("q"), &a(), at(0)).is_ok());
+    }
+
+    #[test]
+    fn rules_that_cannot_be_are_refused_and_the_old_ones_stay() {
+        let mut limits = Limits::new(vec![rule("cap", &[], 1)]).unwrap();
+        let mut short = rule("short", &[], 1);
+        short.window_secs = 9;
+        assert_eq!(
+            limits.set_rules(vec![short]).unwrap_err().to_string(),
+            "limit `short` has a window of 9 s, expected 10 to 86400 s"
+        );
+        let twice = vec![rule("x", &[], 1), rule("x", &[], 2)];
+        assert_eq!(
+            limits.set_rules(twice),
+            Err(InvalidRules::Duplicate("x".to_owned()))
+        );
+        let many = (0..=MAX_RULES).map(|i| rule(&i.to_string(), &[], 1)).collect();
+        assert_eq!(limits.set_rules(many), Err(InvalidRules::TooMany(MAX_RULES + 1)));
+        assert_eq!(limits.rules().next().unwrap().id, "cap");
     }
 
     proptest! {
@@ -409,7 +315,7 @@ mod tests {
             waits in proptest::collection::vec(0_i64..20, 1..100),
             most in 1_i64..6,
         ) {
-            let mut limits = Limits::new(vec![rule("cap", &[], most)]);
+            let mut limits = Limits::new(vec![rule("cap", &[], most)]).unwrap();
             let (mut now, mut taken) = (0, Vec::new());
             for wait in waits {
                 now += wait;

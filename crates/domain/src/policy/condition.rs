@@ -124,6 +124,28 @@ impl Condition {
         }
     }
 
+    /// How many tests and values it holds: what evaluating and comparing it costs at most.
+    pub(super) fn weight(&self) -> usize {
+        let values = |test: &TextTest| match test {
+            TextTest::In(values) | TextTest::Prefix(values) => values.len(),
+            TextTest::Present(_) => 1,
+        };
+        match self {
+            Self::Text(_, test) | Self::Metadata(_, MetadataTest::Text(test)) => values(test),
+            Self::Tags(_, TagTest::Any(tags) | TagTest::All(tags) | TagTest::None(tags)) => tags.len(),
+            Self::Not(condition) => condition.weight() + 1,
+            Self::All(conditions) | Self::Any(conditions) => {
+                conditions.iter().map(Self::weight).sum::<usize>() + 1
+            }
+            Self::Number(..)
+            | Self::Amount(..)
+            | Self::NewCustomer(_)
+            | Self::Metadata(_, MetadataTest::Between(..))
+            | Self::Time(_)
+            | Self::Weekday(_) => 1,
+        }
+    }
+
     /// The first condition that does not hold, as deep as one can be named; `None` when all hold.
     pub(super) fn first_unmet(&self, subject: &Subject<'_>) -> Option<&Self> {
         match self {

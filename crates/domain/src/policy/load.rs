@@ -12,6 +12,10 @@ use crate::document::{Value, parse};
 /// Most rules of a policy: each costs every payment some ten nanoseconds.
 const MAX_RULES: usize = 1_000;
 
+/// Most conditions of a policy, each value of a list counted: the search for shadowed rules compares all with all,
+/// and must end within a second.
+const MAX_CONDITIONS: usize = 10_000;
+
 /// Longest version or name of a policy, in bytes.
 const MAX_NAME: usize = 64;
 
@@ -87,6 +91,13 @@ fn read_rules<'n>(
         }
         rules.push(rule);
         places.push(item);
+    }
+    let conditions: usize = rules.iter().map(|rule| rule.when.weight()).sum();
+    if conditions > MAX_CONDITIONS {
+        field.refuse(
+            found,
+            format!("hold {conditions} conditions, at most {MAX_CONDITIONS} are allowed"),
+        );
     }
     (rules, places)
 }

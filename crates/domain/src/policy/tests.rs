@@ -297,6 +297,24 @@ fn everything_wrong_is_reported_at_once() {
 }
 
 #[test]
+fn a_policy_of_too_many_conditions_is_refused() {
+    let issuers: Vec<String> = (0..1_100).map(|number| format!("bank_{number}")).collect();
+    let rule = |number: usize| {
+        format!(
+            "{{name: r{number}, when: {{risk_score: {number}, issuer: [{}]}}, then: {{priority: [a]}}}}",
+            issuers.join(", ")
+        )
+    };
+    let rules: Vec<String> = (0..10).map(rule).collect();
+    let rules: Vec<&str> = rules.iter().map(String::as_str).collect();
+    policy(&rules[..9], ABCD);
+    assert_eq!(
+        refused(&document(&rules, ABCD)),
+        ["p.yaml:5:3: rules: hold 11020 conditions, at most 10000 are allowed"]
+    );
+}
+
+#[test]
 fn a_rule_that_an_earlier_one_always_beats_is_refused() {
     let wide = "{name: wide, when: {method: [pay], risk_score: {min: 100}}, then: {priority: [a]}}";
     let narrow = "{name: narrow, when: {method: pay, risk_score: {min: 500, max: 900}, new_customer: true}, \
