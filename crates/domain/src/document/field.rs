@@ -208,7 +208,8 @@ impl<'n> Field<'n> {
         self.texts_that(|_| None, found)
     }
 
-    /// The texts of a list that are no duplicates and about which `complaint` has none; each other item is reported.
+    /// The texts of a list that are no duplicates and about which there is no `complaint`; each other item is
+    /// reported.
     pub fn texts_that(
         &self,
         complaint: impl Fn(&str) -> Option<String>,

@@ -181,7 +181,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_span_is_within_another_when_all_its_minutes_are(a in 0_u16..1440, b in 0_u16..1440, c in 0_u16..1440, d in 0_u16..1440) {
+        fn a_span_is_within_another_when_all_its_minutes_are(
+            [a, b, c, d] in prop::array::uniform4(0_u16..1440),
+        ) {
             prop_assume!(a != b && c != d);
             let (inner, outer) = (TimeSpan::new(a, b).unwrap(), TimeSpan::new(c, d).unwrap());
             let all = (0..1440).all(|minute| {

@@ -1,13 +1,13 @@
 //! Policies: what an operator wants done with which payments.
 //!
-//! A policy is an ordered list of rules. Each rule has conditions (`when`, all of which must hold) and says what to do
-//! (`then`). Rules combine like this:
+//! A policy is an ordered list of rules. Each rule has conditions (`when`, all of which must hold) and says what
+//! to do (`then`). Rules combine like this:
 //!
-//! - *Filters* of every rule that matches add up, in the order of the rules: `deny` takes channels out, `only` leaves no
-//!   others in, `prefer` moves channels to the front, `offer` names methods for the cashier. A channel that is
-//!   denied stays denied, whatever another rule prefers or selects.
-//! - *Selections* (`priority`, `split`, `adaptive`) do not add up: the first matching rule that has one decides, and is
-//!   the plan's [`matched_rule`](Plan::matched_rule). `default` decides when no rule does.
+//! - *Filters* of every rule that matches add up, in the order of the rules: `deny` takes channels out, `only`
+//!   leaves no others in, `prefer` moves channels to the front, `offer` names methods for the cashier. A channel
+//!   that is denied stays denied, whatever another rule prefers or selects.
+//! - *Selections* (`priority`, `split`, `adaptive`) do not add up: the first matching rule that has one decides,
+//!   and is the plan's [`matched_rule`](Plan::matched_rule). `default` decides when no rule does.
 //!
 //! A policy only orders and takes away: it chooses among eligible channels and can make no other one eligible.
 //! Channels that a selection does not name come after those it does, in the order of the configuration, because a
