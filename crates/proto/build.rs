@@ -12,10 +12,15 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let public = protox::compile(["payroute/v1/routing.proto", "payroute/v1/health.proto"], [root])?;
     std::fs::write(out.join("payroute.v1.bin"), public.encode_to_vec())?;
-    tonic_prost_build::configure().build_transport(true).compile_fds(public)?;
+    tonic_prost_build::configure()
+        .build_transport(true)
+        .compile_fds(public)?;
 
     // The claims of tokens are not served: they have no place in the reflected contract.
     let claims = protox::compile(["payroute/internal/v1/token.proto"], [root])?;
-    tonic_prost_build::configure().build_client(false).build_server(false).compile_fds(claims)?;
+    tonic_prost_build::configure()
+        .build_client(false)
+        .build_server(false)
+        .compile_fds(claims)?;
     Ok(())
 }

@@ -41,13 +41,18 @@ impl Reader {
         match value {
             Some(value) => Violations::check(self.found, value),
             None if self.found.is_empty() => Err(Violations::one("request", "could not be read")),
-            None => Err(Violations::check(self.found, ()).err().unwrap_or_else(|| Violations::one("request", "invalid"))),
+            None => Err(Violations::check(self.found, ())
+                .err()
+                .unwrap_or_else(|| Violations::one("request", "invalid"))),
         }
     }
 
     /// Notes that `field` is wrong.
     pub fn refuse(&mut self, field: &str, description: impl Into<String>) {
-        self.found.push(Violation { field: field.to_owned(), description: description.into() });
+        self.found.push(Violation {
+            field: field.to_owned(),
+            description: description.into(),
+        });
     }
 
     /// A name: required, checked by its type.
@@ -59,7 +64,9 @@ impl Reader {
         if !self.no_card_number(field, text) {
             return None;
         }
-        text.parse().map_err(|error: InvalidId| self.refuse(field, error.to_string())).ok()
+        text.parse()
+            .map_err(|error: InvalidId| self.refuse(field, error.to_string()))
+            .ok()
     }
 
     /// A list of names.
@@ -110,7 +117,10 @@ impl Reader {
         if text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_uppercase()) {
             return Some(text);
         }
-        self.refuse(field, "must be an ISO 3166-1 alpha-2 code in capitals, such as CN");
+        self.refuse(
+            field,
+            "must be an ISO 3166-1 alpha-2 code in capitals, such as CN",
+        );
         None
     }
 
@@ -149,15 +159,30 @@ impl Reader {
         if token.is_empty() {
             self.refuse(field, "is required");
         } else if token.len() > MAX_TOKEN {
-            self.refuse(field, format!("is {} bytes long, at most {MAX_TOKEN} are allowed", token.len()));
+            self.refuse(
+                field,
+                format!("is {} bytes long, at most {MAX_TOKEN} are allowed", token.len()),
+            );
         }
         token
+    }
+
+    /// A token or receipt that may be missing.
+    pub fn optional_token(&mut self, field: &str, token: Vec<u8>) -> Vec<u8> {
+        if token.is_empty() {
+            token
+        } else {
+            self.token(field, token)
+        }
     }
 
     /// A number within bounds, both inclusive.
     pub fn within(&mut self, field: &str, value: u32, bounds: std::ops::RangeInclusive<u32>) -> u32 {
         if !bounds.contains(&value) {
-            self.refuse(field, format!("is {value}, must be {} to {}", bounds.start(), bounds.end()));
+            self.refuse(
+                field,
+                format!("is {value}, must be {} to {}", bounds.start(), bounds.end()),
+            );
         }
         value
     }
@@ -173,7 +198,10 @@ impl Reader {
 
     fn fits(&mut self, field: &str, text: &str, max: usize) -> bool {
         if text.len() > max {
-            self.refuse(field, format!("is {} bytes long, at most {max} are allowed", text.len()));
+            self.refuse(
+                field,
+                format!("is {} bytes long, at most {max} are allowed", text.len()),
+            );
             return false;
         }
         self.no_card_number(field, text)
@@ -182,7 +210,10 @@ impl Reader {
     fn no_card_number(&mut self, field: &str, text: &str) -> bool {
         let clean = card_number::find(text).is_none();
         if !clean {
-            self.refuse(field, "holds what looks like a card number; card numbers are not accepted");
+            self.refuse(
+                field,
+                "holds what looks like a card number; card numbers are not accepted",
+            );
         }
         clean
     }

@@ -14,6 +14,8 @@ pub const MAX_LATENCY_MS: u32 = 600_000;
 pub struct OutcomeQuery {
     /// The decision token.
     pub token: Vec<u8>,
+    /// The receipt of the report that asked for this retry; empty when this is none.
+    pub retry_of: Vec<u8>,
     /// What is reported.
     pub report: OutcomeReport,
 }
@@ -24,13 +26,16 @@ impl TryFrom<v1::ReportOutcomeRequest> for OutcomeQuery {
     fn try_from(request: v1::ReportOutcomeRequest) -> Result<Self, Violations> {
         let mut reader = Reader::default();
         let token = reader.token("decision_token", request.decision_token);
+        let retry_of = reader.optional_token("retry_of", request.retry_of);
         let attempt = reader.name("attempt_id", &request.attempt_id);
         let channel = reader.name("channel_id", &request.channel_id);
         let result = result(&mut reader, request.result);
         let provider = reader.word("provider", request.provider);
         let code = reader.text("code", request.code);
         let sub_code = reader.text("sub_code", request.sub_code);
-        let http_status = request.http_status.map(|status| reader.within("http_status", status, 100..=599));
+        let http_status = request
+            .http_status
+            .map(|status| reader.within("http_status", status, 100..=599));
         let transport_event = reader.word("transport_event", request.transport_event);
         let message = reader.bounded_text("message", request.message, MAX_MESSAGE);
         let provider_reference = reader.text("provider_reference", request.provider_reference);
@@ -58,7 +63,11 @@ impl TryFrom<v1::ReportOutcomeRequest> for OutcomeQuery {
                 locale,
             })
         })();
-        reader.finish(report.map(|report| Self { token, report }))
+        reader.finish(report.map(|report| Self {
+            token,
+            retry_of,
+            report,
+        }))
     }
 }
 

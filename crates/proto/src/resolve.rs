@@ -28,14 +28,16 @@ impl TryFrom<v1::ResolveAttemptRequest> for ResolveQuery {
         let provider_reference = reader.text("provider_reference", request.provider_reference);
         let message = reader.bounded_text("message", request.message, MAX_MESSAGE);
         let locale = reader.text("locale", request.locale);
-        let report = resolution.zip(source).map(|(resolution, source)| ResolutionReport {
-            resolution,
-            source,
-            code,
-            provider_reference,
-            message,
-            locale,
-        });
+        let report = resolution
+            .zip(source)
+            .map(|(resolution, source)| ResolutionReport {
+                resolution,
+                source,
+                code,
+                provider_reference,
+                message,
+                locale,
+            });
         reader.finish(report.map(|report| Self { receipt, report }))
     }
 }
@@ -93,6 +95,10 @@ impl TryFrom<v1::GetPaymentRequest> for PaymentQuery {
         let mut reader = Reader::default();
         let merchant = reader.name("merchant_id", &request.merchant_id);
         let payment = reader.name("payment_id", &request.payment_id);
-        reader.finish(merchant.zip(payment).map(|(merchant, payment)| Self { merchant, payment }))
+        reader.finish(
+            merchant
+                .zip(payment)
+                .map(|(merchant, payment)| Self { merchant, payment }),
+        )
     }
 }

@@ -40,11 +40,17 @@ impl TryFrom<v1::RouteRequest> for RouteQuery {
         let portable_to = reader.names("portable_to", &request.portable_to);
         if request.previous_attempts.len() > MAX_TAGS {
             let len = request.previous_attempts.len();
-            reader.refuse("previous_attempts", format!("has {len} items, at most {MAX_TAGS} are allowed"));
+            reader.refuse(
+                "previous_attempts",
+                format!("has {len} items, at most {MAX_TAGS} are allowed"),
+            );
         }
         let receipts = request.previous_attempts.clone();
-        let receipts: Vec<_> =
-            receipts.into_iter().take(MAX_TAGS).map(|receipt| reader.token("previous_attempts", receipt)).collect();
+        let receipts: Vec<_> = receipts
+            .into_iter()
+            .take(MAX_TAGS)
+            .map(|receipt| reader.token("previous_attempts", receipt))
+            .collect();
         let (guard, explain) = (request.guard, request.explain);
         let query = attributes(&mut reader, request).map(|attributes| Self {
             attributes,
@@ -75,7 +81,9 @@ fn attributes(reader: &mut Reader, request: v1::RouteRequest) -> Option<Attribut
     let region = reader.text("region", request.region);
     let customer = customer(reader, request.customer.unwrap_or_default());
     let device = device(reader, request.device.unwrap_or_default());
-    let risk_score = request.risk_score.map(|score| reader.within("risk_score", score, 0..=1_000));
+    let risk_score = request
+        .risk_score
+        .map(|score| reader.within("risk_score", score, 0..=1_000));
     let metadata = reader.metadata("metadata", request.metadata);
     let locale = reader.text("locale", request.locale);
     Some(Attributes {
@@ -110,10 +118,16 @@ fn money(reader: &mut Reader, minor: i64, code: &str) -> Option<Money> {
             reader.refuse("currency", "must be an ISO 4217 code, such as CNY");
             None
         }
-        code => code.parse().map_err(|error: domain::money::UnknownCurrency| reader.refuse("currency", error.to_string())).ok(),
+        code => code
+            .parse()
+            .map_err(|error: domain::money::UnknownCurrency| reader.refuse("currency", error.to_string()))
+            .ok(),
     };
     if minor <= 0 {
-        reader.refuse("amount_minor", format!("is {minor}, an amount must be above zero"));
+        reader.refuse(
+            "amount_minor",
+            format!("is {minor}, an amount must be above zero"),
+        );
         return None;
     }
     Money::new(minor, currency?).ok()
@@ -144,7 +158,10 @@ fn stage(reader: &mut Reader, value: i32) -> Option<Stage> {
 
 fn card(reader: &mut Reader, card: v1::Card) -> Card {
     let bin = reader.text("card.bin", card.bin);
-    if bin.as_ref().is_some_and(|bin| !(6..=8).contains(&bin.len()) || !bin.bytes().all(|b| b.is_ascii_digit())) {
+    if bin
+        .as_ref()
+        .is_some_and(|bin| !(6..=8).contains(&bin.len()) || !bin.bytes().all(|b| b.is_ascii_digit()))
+    {
         reader.refuse("card.bin", "must be the first 6 to 8 digits");
     }
     Card {
@@ -164,7 +181,10 @@ fn customer(reader: &mut Reader, customer: v1::Customer) -> Customer {
 }
 
 fn device(reader: &mut Reader, device: v1::Device) -> Device {
-    Device { os: reader.word("device.os", device.os), wallets: reader.tags("device.wallets", device.wallets) }
+    Device {
+        os: reader.word("device.os", device.os),
+        wallets: reader.tags("device.wallets", device.wallets),
+    }
 }
 
 #[cfg(test)]
@@ -184,7 +204,11 @@ mod tests {
 
     fn fields(request: v1::RouteRequest) -> Vec<String> {
         let violations = RouteQuery::try_from(request).expect_err("must be refused");
-        violations.list().iter().map(|violation| violation.field.clone()).collect()
+        violations
+            .list()
+            .iter()
+            .map(|violation| violation.field.clone())
+            .collect()
     }
 
     #[test]
@@ -204,7 +228,10 @@ mod tests {
 
     #[test]
     fn a_card_number_is_refused_and_not_repeated() {
-        let request = v1::RouteRequest { payment_id: "4111-1111-1111-1111".into(), ..good() };
+        let request = v1::RouteRequest {
+            payment_id: "4111-1111-1111-1111".into(),
+            ..good()
+        };
         let violations = RouteQuery::try_from(request).unwrap_err();
         assert_eq!(violations.list()[0].field, "payment_id");
         assert!(!violations.to_string().contains("4111"));
@@ -220,17 +247,32 @@ mod tests {
 
     #[test]
     fn a_method_in_capitals_is_refused() {
-        assert_eq!(fields(v1::RouteRequest { method: "Alipay".into(), ..good() }), ["method"]);
+        assert_eq!(
+            fields(v1::RouteRequest {
+                method: "Alipay".into(),
+                ..good()
+            }),
+            ["method"]
+        );
     }
 
     #[test]
     fn a_bin_is_six_to_eight_digits() {
-        let card = Some(v1::Card { bin: "62258".into(), ..v1::Card::default() });
+        let card = Some(v1::Card {
+            bin: "62258".into(),
+            ..v1::Card::default()
+        });
         assert_eq!(fields(v1::RouteRequest { card, ..good() }), ["card.bin"]);
     }
 
     #[test]
     fn an_operation_from_the_future_is_refused() {
-        assert_eq!(fields(v1::RouteRequest { operation: 9, ..good() }), ["operation"]);
+        assert_eq!(
+            fields(v1::RouteRequest {
+                operation: 9,
+                ..good()
+            }),
+            ["operation"]
+        );
     }
 }

@@ -6,7 +6,16 @@ use prost_types::Timestamp as WireTimestamp;
 /// To the wire.
 #[must_use]
 pub fn to_wire(at: Timestamp) -> WireTimestamp {
-    WireTimestamp { seconds: at.as_second(), nanos: at.subsec_nanosecond() }
+    // The wire counts nanoseconds forward also before the epoch, where a timestamp counts them back.
+    let (seconds, nanos) = (at.as_second(), at.subsec_nanosecond());
+    if nanos < 0 {
+        WireTimestamp {
+            seconds: seconds - 1,
+            nanos: nanos + 1_000_000_000,
+        }
+    } else {
+        WireTimestamp { seconds, nanos }
+    }
 }
 
 /// From the wire; `None` when the value is outside the range of times (years -9999 to 9999) or not normalised.
@@ -43,6 +52,12 @@ mod tests {
 
     #[test]
     fn nanoseconds_beyond_a_second_are_refused() {
-        assert_eq!(from_wire(&WireTimestamp { seconds: 1, nanos: 1_000_000_000 }), None);
+        assert_eq!(
+            from_wire(&WireTimestamp {
+                seconds: 1,
+                nanos: 1_000_000_000
+            }),
+            None
+        );
     }
 }

@@ -23,13 +23,20 @@ impl Violations {
     /// # Errors
     /// When `found` is not empty.
     pub fn check<T>(found: Vec<Violation>, value: T) -> Result<T, Self> {
-        if found.is_empty() { Ok(value) } else { Err(Self(found)) }
+        if found.is_empty() {
+            Ok(value)
+        } else {
+            Err(Self(found))
+        }
     }
 
     /// One violation.
     #[must_use]
     pub fn one(field: &str, description: impl Into<String>) -> Self {
-        Self(vec![Violation { field: field.to_owned(), description: description.into() }])
+        Self(vec![Violation {
+            field: field.to_owned(),
+            description: description.into(),
+        }])
     }
 
     /// The violations, in the order of the fields.
@@ -39,7 +46,11 @@ impl Violations {
     }
 
     fn summary(&self) -> String {
-        let lines: Vec<_> = self.0.iter().map(|v| format!("{} {}", v.field, v.description)).collect();
+        let lines: Vec<_> = self
+            .0
+            .iter()
+            .map(|v| format!("{} {}", v.field, v.description))
+            .collect();
         format!("invalid request: {}", lines.join("; "))
     }
 }

@@ -1,0 +1,150 @@
+//! The answer to a query.
+
+use smallvec::SmallVec;
+
+use super::shop::Shop;
+use crate::brain::{Choice, Exploration, State};
+use crate::channels::ChannelIndex;
+use crate::eligibility::Exclusion;
+use crate::id::AccountId;
+use crate::named::named;
+use crate::payment::Attributes;
+use crate::policy::{Offer, Plan, Strategy};
+
+named! {
+    /// What the caller does now.
+    pub enum Action {
+        /// Submit to the first target.
+        Submit = "submit",
+        /// An earlier attempt may have charged: ask for its result first.
+        WaitAndQuery = "wait_and_query",
+        /// Let the customer choose another method.
+        OfferMethods = "offer_methods",
+        /// Do not try again.
+        Stop = "stop",
+    }
+}
+
+named! {
+    /// Why nothing is submitted.
+    pub enum Halt {
+        /// An earlier attempt may have charged.
+        Unsettled = "unsettled",
+        /// An earlier attempt was paid.
+        Paid = "paid",
+        /// The last refusal forbids another try with the same credential.
+        Forbidden = "forbidden",
+        /// As many attempts by this method as a payment may have.
+        TooMany = "too_many",
+        /// The issuer or the method fails on every channel: another one would fail too.
+        Incident = "incident",
+        /// No channel is left.
+        NoChannel = "no_channel",
+    }
+}
+
+impl Halt {
+    /// What the caller does; `offers` says whether the policy has other methods for the customer.
+    const fn action(self, offers: bool) -> Action {
+        match self {
+            Self::Unsettled => Action::WaitAndQuery,
+            Self::TooMany | Self::Incident | Self::NoChannel if offers => Action::OfferMethods,
+            Self::Paid | Self::Forbidden | Self::TooMany | Self::Incident | Self::NoChannel => Action::Stop,
+        }
+    }
+}
+
+/// A channel to submit to.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Target {
+    /// Which channel.
+    pub channel: ChannelIndex,
+    /// The account to use there.
+    pub account: Option<AccountId>,
+    /// Estimated probability of success, 0 to 1.
+    pub success: f64,
+    /// The state of its breaker for this payment.
+    pub state: State,
+}
+
+/// Where a payment goes, and why.
+#[derive(Clone, Debug)]
+pub struct Decision<'p> {
+    /// What the caller does now.
+    pub action: Action,
+    /// Why nothing is submitted; `None` when something is.
+    pub halt: Option<Halt>,
+    /// The channel to submit to, then the fallbacks, best first. Empty unless the action is [`Action::Submit`].
+    pub targets: SmallVec<[Target; 8]>,
+    /// Methods to offer at the cashier, best first.
+    pub offers: SmallVec<[&'p Offer; 8]>,
+    /// The other channels, each with its one reason.
+    pub excluded: SmallVec<[(ChannelIndex, Exclusion); 64]>,
+    /// The rule that chose the order.
+    pub matched_rule: &'p str,
+    /// How it chose.
+    pub strategy: Strategy<'p>,
+    /// What, other than being the best, made the first target the choice.
+    pub exploration: Exploration,
+    /// The probability with which it was chosen, above 0 to 1.
+    pub propensity: f64,
+    /// Every candidate's breaker had tripped.
+    pub panic: bool,
+}
+
+impl<'p> Decision<'p> {
+    /// A decision by `plan` that has no target yet.
+    pub(super) fn new(plan: &Plan<'p>, excluded: SmallVec<[(ChannelIndex, Exclusion); 64]>) -> Self {
+        let denied = plan
+            .excluded
+            .iter()
+            .map(|denied| (denied.channel, denied.exclusion));
+        let mut decision = Self {
+            action: Action::Submit,
+            halt: None,
+            targets: SmallVec::new(),
+            offers: plan.offers.clone(),
+            excluded,
+            matched_rule: plan.matched_rule,
+            strategy: plan.strategy,
+            exploration: Exploration::None,
+            propensity: 1.0,
+            panic: false,
+        };
+        decision.excluded.extend(denied);
+        decision
+    }
+
+    /// Takes over the brain's ranking.
+    pub(super) fn ranked(&mut self, shop: &Shop, payment: &Attributes, choice: &Choice) {
+        self.exploration = choice.exploration;
+        self.propensity = choice.propensity;
+        self.panic = choice.panic;
+        let target = |ranked: &crate::brain::Ranked| {
+            let channel = shop.index_of(ranked.channel)?;
+            let account = shop
+                .channels
+                .account(channel, &payment.merchant, &payment.payment);
+            Some(Target {
+                channel,
+                account: account.cloned(),
+                success: ranked.success,
+                state: ranked.state,
+            })
+        };
+        self.targets = choice.ranking.iter().filter_map(target).collect();
+    }
+
+    /// Submits nothing.
+    pub(super) fn halt(&mut self, halt: Halt) {
+        self.action = halt.action(!self.offers.is_empty());
+        self.halt = Some(halt);
+        self.targets.clear();
+    }
+
+    /// The same decision, with nothing submitted.
+    pub(super) fn halted(mut self, halt: Halt) -> Self {
+        self.halt(halt);
+        self
+    }
+}

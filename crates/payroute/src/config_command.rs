@@ -1,0 +1,40 @@
+//! `payroute config`: is a folder good, and what can be set.
+
+use std::io::Write;
+
+use anyhow::Context as _;
+use domain::catalogue::Catalogue;
+
+use crate::cli::ConfigCommand;
+use crate::settings::Settings;
+use crate::settings::keys::KEYS;
+use crate::shop_files::ShopFiles;
+
+/// Runs a command of `config`.
+///
+/// # Errors
+/// When the configuration is not good; the message has every problem, with its place.
+pub(crate) fn run(command: ConfigCommand, out: &mut impl Write) -> anyhow::Result<()> {
+    match command {
+        ConfigCommand::Check(flags) => {
+            let settings = flags.load()?;
+            let shop = ShopFiles::load(&flags.folder, &settings.files, &Catalogue::built_in()?)?;
+            let (channels, policy) = (shop.configuration.channels.len(), &shop.policy);
+            let rules = policy.rules().count();
+            let (name, version) = (policy.name(), policy.version());
+            let folder = flags.folder.display();
+            writeln!(out, "{folder}: good; {channels} channels, policy {name} {version} with {rules} rules")?;
+        }
+        ConfigCommand::Keys => {
+            let defaults = serde_json::to_value(Settings::default()).context("the defaults are data")?;
+            for key in KEYS {
+                let pointer = format!("/{}", key.path.replace('.', "/"));
+                let default = defaults.pointer(&pointer).map(ToString::to_string).unwrap_or_default();
+                writeln!(out, "{} (default {default})", key.path)?;
+                writeln!(out, "    {}", key.about)?;
+                writeln!(out, "    {}, --{} {}", key.variable(), key.flag(), key.value)?;
+            }
+        }
+    }
+    Ok(())
+}

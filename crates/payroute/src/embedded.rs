@@ -1,0 +1,218 @@
+//! The embedded mode: routing, ledger, monitor and probes in one process.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use domain::brain::{Brain, Params};
+use domain::catalogue::Catalogue;
+use domain::clock::SharedClock;
+use domain::decision::Shop;
+use domain::id::ChannelId;
+use domain::snapshot::HealthSnapshot;
+use domain::window::Windows;
+use jiff::SignedDuration;
+use ledger::{Ledger, Limits, SqliteLedger, SqliteSettings, Writer};
+use monitor::Monitor;
+use router::auth::Guard;
+use router::routing::{Parts, Routing};
+use router::server::{self, Services};
+use router::token::Keyring;
+use stats::live::Live;
+use stats::stream::{CAPACITY, Consumer, Publisher, stream};
+use telemetry::probes::{Probes, Readiness};
+use telemetry::shutdown::{DEADLINE, Drain};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::shop_files::ShopFiles;
+
+/// The condition that turns when the process begins to stop.
+const NOT_STOPPING: &str = "not_stopping";
+
+/// What an embedded Payroute is started with.
+pub(crate) struct Setup {
+    /// What the shop routes by.
+    pub(crate) shop: ShopFiles,
+    /// What failures mean.
+    pub(crate) catalogue: Arc<Catalogue>,
+    /// The ledger's file.
+    pub(crate) ledger: PathBuf,
+    /// The keys of tokens and receipts.
+    pub(crate) keyring: Keyring,
+    /// Who may call.
+    pub(crate) guard: Guard,
+    /// How long an outcome may be reported after its decision.
+    pub(crate) token_ttl: SignedDuration,
+    /// How often health is published.
+    pub(crate) snapshot_every: Duration,
+    /// How much of the ledger is read back.
+    pub(crate) rebuild: SignedDuration,
+    /// The time.
+    pub(crate) clock: SharedClock,
+}
+
+/// A running Payroute.
+pub(crate) struct Embedded {
+    /// Where it answers gRPC.
+    pub(crate) grpc: SocketAddr,
+    /// Where it answers HTTP.
+    pub(crate) admin: SocketAddr,
+    /// What its services share.
+    pub(crate) live: Arc<Live>,
+    readiness: Readiness,
+    writer: Writer,
+    servers: CancellationToken,
+    counting: CancellationToken,
+    grpc_task: JoinHandle<()>,
+    monitor_task: JoinHandle<()>,
+    probes_task: JoinHandle<()>,
+}
+
+/// Where to listen.
+pub(crate) struct Listeners {
+    /// For gRPC.
+    pub(crate) grpc: TcpListener,
+    /// For HTTP.
+    pub(crate) admin: TcpListener,
+}
+
+impl Embedded {
+    /// Starts everything; when it returns, calls are answered. `probes` tells who is speaking and has the metrics.
+    pub(crate) async fn start(
+        setup: Setup,
+        listeners: Listeners,
+        telemetry: &telemetry::Guard,
+    ) -> anyhow::Result<Self> {
+        let (grpc, admin) = (listeners.grpc.local_addr()?, listeners.admin.local_addr()?);
+        let ledger = open_ledger(&setup.ledger).await?;
+        let now = setup.clock.now();
+        let mut brain = Brain::new(Params::default());
+        let shop = Shop::open(setup.shop.configuration, setup.shop.policy, &mut brain);
+        let channels: Vec<ChannelId> = shop.channels.iter().map(|(_, channel)| channel.id.clone()).collect();
+        let live = Arc::new(Live::new(brain, HealthSnapshot::take(0, now, &Windows::default(), [])));
+
+        let mut monitor = Monitor::new(Arc::clone(&live), channels, Arc::clone(&setup.clock));
+        let since = monitor::rebuild::since(now, setup.rebuild);
+        let counted = monitor.rebuild(&*ledger, since).await.context("cannot read the ledger back")?;
+        tracing::info!(counted, "{counted} outcomes were read back from the ledger");
+
+        let (publisher, consumer) = stream(CAPACITY);
+        let writer = spawn_writer(Arc::clone(&ledger), publisher.clone());
+        let routing = Arc::new(Routing::new(Parts {
+            shop,
+            live: Arc::clone(&live),
+            catalogue: setup.catalogue,
+            keyring: setup.keyring,
+            writer: writer.clone(),
+            ledger,
+            outcomes: publisher,
+            clock: setup.clock,
+            token_ttl: setup.token_ttl,
+            rng: rand::make_rng(),
+        }));
+
+        let readiness = Readiness::until(&[]);
+        let (servers, counting) = (CancellationToken::new(), CancellationToken::new());
+        let services = Services {
+            routing,
+            live: Arc::clone(&live),
+            guard: setup.guard,
+            readiness: readiness.clone(),
+        };
+        let probes = Probes {
+            service: telemetry.service(),
+            metrics: telemetry.metrics(),
+            readiness: readiness.clone(),
+        };
+        Ok(Self {
+            grpc,
+            admin,
+            live,
+            readiness,
+            writer,
+            grpc_task: tokio::spawn(serve_grpc(listeners.grpc, services, servers.clone())),
+            monitor_task: spawn_monitor(monitor, consumer, setup.snapshot_every, counting.clone()),
+            probes_task: tokio::spawn(serve_probes(listeners.admin, probes, counting.clone())),
+            servers,
+            counting,
+        })
+    }
+
+    /// Waits until a server ends by itself, which it does only when it has failed.
+    pub(crate) async fn failed(&mut self) {
+        tokio::select! {
+            _ = &mut self.grpc_task => {}
+            _ = &mut self.monitor_task => {}
+            _ = &mut self.probes_task => {}
+        }
+    }
+
+    /// Stops in order: no new calls, calls in flight are answered, what was accepted is durable and counted.
+    ///
+    /// # Errors
+    /// When it takes longer than [`DEADLINE`].
+    pub(crate) async fn stop(self) -> anyhow::Result<()> {
+        self.readiness.set(NOT_STOPPING, false);
+        let Self { servers, counting, writer, .. } = self;
+        let (grpc_task, monitor_task, probes_task) = (self.grpc_task, self.monitor_task, self.probes_task);
+        let drain = Drain::new()
+            .then("calls in flight", async move {
+                servers.cancel();
+                let _ = grpc_task.await;
+            })
+            .then("the ledger", async move {
+                if let Err(error) = writer.close().await {
+                    tracing::error!(%error, "the ledger was not closed: {error}");
+                }
+            })
+            .then("the monitor", async move {
+                counting.cancel();
+                let _ = tokio::join!(monitor_task, probes_task);
+            });
+        drain.within(DEADLINE).await?;
+        Ok(())
+    }
+}
+
+async fn open_ledger(path: &Path) -> anyhow::Result<Arc<dyn Ledger>> {
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        std::fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
+    }
+    let settings = SqliteSettings { path: path.to_owned(), max_bytes: None };
+    Ok(Arc::new(SqliteLedger::open(&settings).await?))
+}
+
+/// The writer hands every outcome on at the moment it is durable, whether or not its caller is still there.
+fn spawn_writer(ledger: Arc<dyn Ledger>, outcomes: Publisher) -> Writer {
+    Writer::spawn(ledger, Limits::default(), move |record| {
+        let Some(event) = record.outcome() else { return };
+        if let Err(error) = outcomes.publish(event) {
+            tracing::error!(%error, "an outcome is missing in the statistics until the next start: {error}");
+        }
+    })
+}
+
+fn spawn_monitor(
+    monitor: Monitor,
+    outcomes: Consumer,
+    period: Duration,
+    stop: CancellationToken,
+) -> JoinHandle<()> {
+    tokio::spawn(monitor.run(outcomes, period, stop))
+}
+
+async fn serve_grpc(listener: TcpListener, services: Services, stop: CancellationToken) {
+    if let Err(error) = server::serve(listener, services, stop).await {
+        tracing::error!(%error, "gRPC ended: {error}");
+    }
+}
+
+async fn serve_probes(listener: TcpListener, probes: Probes, stop: CancellationToken) {
+    if let Err(error) = telemetry::probes::serve(listener, probes, stop).await {
+        tracing::error!(%error, "the admin listener ended: {error}");
+    }
+}

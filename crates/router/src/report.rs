@@ -1,0 +1,320 @@
+//! ReportOutcome: from a report to what it means, kept before it is answered.
+
+use domain::attempt::{self, Claim, Event, NextStep, ProviderProfile, QueryPlan, Situation, Source, State, next_step};
+use domain::brain;
+use domain::catalogue::{Failure, FailureKind, FailureReport};
+use domain::channel::{Capabilities, Channel};
+use domain::id::AccountId;
+use domain::outcome::OutcomeClass;
+use domain::report::{OutcomeReport, Reported};
+use jiff::{SignedDuration, Timestamp};
+use ledger::attempt::{AttemptRecord, Recorded, Report, Segment, Verdict};
+use metrics::counter;
+use prost::Message as _;
+use proto::claims::{DecisionClaims, ReceiptClaims};
+use proto::outcome::OutcomeQuery;
+use proto::v1;
+use sha2::{Digest, Sha256};
+use telemetry::metric;
+
+use crate::claims::Decided;
+use crate::error::CallError;
+use crate::routing::Routing;
+use crate::speech;
+
+/// How many outcomes may be between the ledger's queue and the stream: more than the ledger takes at once.
+const ON_THE_WAY: usize = 8_192;
+
+/// A report whose token is good.
+struct Verified {
+    claims: DecisionClaims,
+    decided: Decided,
+    account: Option<AccountId>,
+    /// How many channels of the decision come after the reported one.
+    fallbacks: usize,
+    retries: u32,
+}
+
+/// What a report was judged to be.
+struct Judged {
+    state: State,
+    failure: Option<Failure>,
+    class: Option<OutcomeClass>,
+    note: String,
+}
+
+impl Routing {
+    /// Answers ReportOutcome. What it answers is durable.
+    ///
+    /// # Errors
+    /// When the request is invalid, the token is not good for it, another content was reported before, or the ledger
+    /// does not take it; nothing was kept then.
+    pub async fn report(
+        &self,
+        request: v1::ReportOutcomeRequest,
+        trace_id: Option<String>,
+    ) -> Result<v1::ReportOutcomeResponse, CallError> {
+        let digest = digest(&request);
+        let OutcomeQuery { token, retry_of, report } = OutcomeQuery::try_from(request)?;
+        let now = self.clock.now();
+        let verified = self.verify(&token, &retry_of, &report, now)?;
+        let shop = self.shop.load_full();
+        let channel = shop.channels.index_of(report.channel.as_str()).and_then(|index| shop.channels.get(index));
+        let provider = provider(&report, channel);
+        let judged = self.judge(&report, &verified, provider);
+        if !self.outcomes.has_room(ON_THE_WAY) {
+            return Err(CallError::Backlog);
+        }
+        let record = record(&report, &verified, &judged, provider, now);
+        let record = AttemptRecord { digest, trace_id, ..record };
+        let duplicate = match self.writer.record(record).await? {
+            Recorded::New => false,
+            Recorded::Duplicate(_) => {
+                counter!(metric::DUPLICATES).increment(1);
+                true
+            }
+            Recorded::Conflict => {
+                return Err(CallError::Conflict { attempt: report.attempt.to_string() });
+            }
+        };
+        let step = self.next_step(&verified, &judged, channel, now);
+        Ok(self.answer(verified, &report, judged, Answered { duplicate, step, provider }))
+    }
+
+    fn verify(
+        &self,
+        token: &[u8],
+        retry_of: &[u8],
+        report: &OutcomeReport,
+        now: Timestamp,
+    ) -> Result<Verified, CallError> {
+        let field = "decision_token";
+        let claims = self.keyring.open_decision(token);
+        let claims = claims.map_err(|source| CallError::BadToken { field, source })?;
+        let decided = Decided::read(claims.clone(), field)?;
+        if decided.expires_at <= now {
+            return Err(CallError::Expired);
+        }
+        let what = "channel";
+        let (account, fallbacks) = decided.target(&report.channel).ok_or(CallError::Mismatch { field, what })?;
+        let retries = if retry_of.is_empty() { 0 } else { self.retries(retry_of, &claims)? };
+        Ok(Verified { claims, decided, account, fallbacks, retries })
+    }
+
+    /// How often the channel was tried, as the receipt of the report before proves.
+    fn retries(&self, receipt: &[u8], claims: &DecisionClaims) -> Result<u32, CallError> {
+        let field = "retry_of";
+        let receipt = self.keyring.open_receipt(receipt);
+        let receipt = receipt.map_err(|source| CallError::BadToken { field, source })?;
+        if receipt.decision.as_ref().map(|decision| &decision.decision_id) != Some(&claims.decision_id) {
+            return Err(CallError::Mismatch { field, what: "decision" });
+        }
+        Ok(receipt.retries.saturating_add(1))
+    }
+
+    fn judge(&self, report: &OutcomeReport, verified: &Verified, provider: &str) -> Judged {
+        let kind = match report.result {
+            Reported::Succeeded => return Judged::plain(Claim::Paid, Some(OutcomeClass::Success)),
+            Reported::AwaitingCustomer => return Judged::plain(Claim::AwaitingCustomer, None),
+            Reported::Declined => FailureKind::Declined,
+            Reported::Failed => FailureKind::Failed,
+            Reported::TimedOut => FailureKind::TimedOut,
+        };
+        let failed = FailureReport {
+            code: report.code.as_deref(),
+            sub_code: report.sub_code.as_deref(),
+            http_status: report.http_status,
+            transport_event: report.transport_event.as_deref(),
+            network_advice_code: report.network_advice_code.as_deref(),
+            stage: verified.decided.stage,
+            artefact_delivered: report.artefact_delivered.unwrap_or(true),
+            ..FailureReport::new(provider, kind)
+        };
+        let failure = self.catalogue.classify(&failed);
+        Judged {
+            class: Some(failure.class),
+            note: self.catalogue.operator_note(&failed, &failure),
+            ..Judged::plain(Claim::of(&failure), None)
+        }
+        .with(failure)
+    }
+
+    fn next_step(
+        &self,
+        verified: &Verified,
+        judged: &Judged,
+        channel: Option<&Channel>,
+        now: Timestamp,
+    ) -> NextStep {
+        let profile = ProviderProfile::of(channel.map_or("", |channel| channel.provider.as_str()));
+        // A channel that left the configuration can still be asked, as far as anybody knows.
+        let asked = Capabilities { query: true, ..Capabilities::default() };
+        let capabilities = channel.map_or(asked, |channel| channel.capabilities);
+        let Some(failure) = &judged.failure else {
+            return match judged.state {
+                State::AwaitingCustomer => {
+                    NextStep::QueryFirst(QueryPlan::for_waiting_customer(profile, capabilities, now))
+                }
+                _ => NextStep::None,
+            };
+        };
+        let situation = Situation {
+            failure,
+            attempt_no: verified.decided.attempt_no,
+            retries_used: verified.retries,
+            silent_fallbacks: u32::try_from(verified.fallbacks).unwrap_or(u32::MAX),
+            budget_used_ms: 0,
+            channel_healthy: channel.is_some_and(|channel| self.is_healthy(verified, channel)),
+            // Route answers only when they are.
+            earlier_settled: true,
+            payment_open: true,
+            profile,
+            capabilities,
+        };
+        let limits = attempt::Limits::default();
+        next_step(&situation, &limits, now, &mut self.desk.lock().rng)
+    }
+
+    fn is_healthy(&self, verified: &Verified, channel: &Channel) -> bool {
+        let decided = &verified.decided;
+        self.live.with_brain(|brain| {
+            let segment = brain.segment(
+                &decided.method,
+                decided.issuer.as_deref(),
+                domain::amount_band::AmountBand::of(decided.amount),
+            );
+            let known = brain.channel_ix(&channel.id);
+            known.is_some_and(|known| brain.ranked(known, segment).state == brain::State::Healthy)
+        })
+    }
+
+    fn answer(
+        &self,
+        verified: Verified,
+        report: &OutcomeReport,
+        judged: Judged,
+        answered: Answered<'_>,
+    ) -> v1::ReportOutcomeResponse {
+        let Answered { duplicate, step, provider } = answered;
+        let decided = &verified.decided;
+        let locale = decided.locale(report.locale.as_deref());
+        let failure = judged.failure.as_ref();
+        let next = speech::next_step(&step, report.channel.as_str(), decided.after(&report.channel));
+        let receipt = ReceiptClaims {
+            attempt_id: report.attempt.to_string(),
+            channel_id: report.channel.to_string(),
+            state: judged.state.as_str().to_owned(),
+            side: failure.map_or("", |failure| failure.side.as_str()).to_owned(),
+            never_same_credential: failure.is_some_and(|failure| failure.never_same_credential),
+            retries: verified.retries,
+            class: judged.class.map_or("", OutcomeClass::as_str).to_owned(),
+            decision: Some(verified.claims),
+        };
+        v1::ReportOutcomeResponse {
+            duplicate,
+            state: judged.state.as_str().to_owned(),
+            failure: failure.map(speech::failure),
+            next: Some(next),
+            customer_message: failure.map(|failure| speech::message(&self.catalogue, failure, provider, locale)),
+            operator_note: judged.note,
+            receipt: self.keyring.seal_receipt(&receipt),
+        }
+    }
+}
+
+/// What became of a report, besides its judgement.
+struct Answered<'p> {
+    duplicate: bool,
+    step: NextStep,
+    provider: &'p str,
+}
+
+impl Judged {
+    fn plain(claim: Claim, class: Option<OutcomeClass>) -> Self {
+        let said = attempt::next(State::Submitted, Event::Said(claim, Source::Reply));
+        Self {
+            // A submitted attempt takes every reply; if it did not, nobody could tell what became of it.
+            state: said.unwrap_or(State::Unknown),
+            failure: None,
+            class,
+            note: String::new(),
+        }
+    }
+
+    fn with(mut self, failure: Failure) -> Self {
+        self.failure = Some(failure);
+        self
+    }
+}
+
+/// Whose code it is: what the caller says, else the channel's own provider.
+fn provider<'r>(report: &'r OutcomeReport, channel: Option<&'r Channel>) -> &'r str {
+    let own = channel.map_or("", |channel| channel.provider.as_str());
+    report.provider.as_deref().unwrap_or(own)
+}
+
+/// Tells a repeated report from a contradicting one: everything the caller says of the attempt, and nothing of how it
+/// asks. The token and the language may differ when the same outcome is reported again.
+fn digest(request: &v1::ReportOutcomeRequest) -> [u8; 32] {
+    let content = v1::ReportOutcomeRequest {
+        decision_token: Vec::new(),
+        retry_of: Vec::new(),
+        locale: String::new(),
+        ..request.clone()
+    };
+    Sha256::digest(content.encode_to_vec()).into()
+}
+
+fn record(
+    report: &OutcomeReport,
+    verified: &Verified,
+    judged: &Judged,
+    provider: &str,
+    now: Timestamp,
+) -> AttemptRecord {
+    let decided = &verified.decided;
+    let failure = judged.failure.as_ref();
+    let took = SignedDuration::from_millis(i64::from(report.latency_ms));
+    AttemptRecord {
+        merchant: decided.merchant.clone(),
+        attempt: report.attempt.clone(),
+        payment: decided.payment.clone(),
+        attempt_no: decided.attempt_no,
+        decision: decided.id,
+        channel: report.channel.clone(),
+        account: verified.account.clone(),
+        amount: decided.amount,
+        segment: Segment {
+            method: decided.method.clone(),
+            issuer: decided.issuer.clone(),
+            region: decided.region.clone(),
+        },
+        report: Report {
+            result: report.result.as_str().to_owned(),
+            provider: provider.to_owned(),
+            code: report.code.clone(),
+            sub_code: report.sub_code.clone(),
+            http_status: report.http_status,
+            transport_event: report.transport_event.clone(),
+            message: report.message.clone(),
+            provider_reference: report.provider_reference.clone(),
+            network_advice_code: report.network_advice_code.clone(),
+        },
+        verdict: Verdict {
+            reason: failure.map(|failure| failure.reason.as_str().to_owned()),
+            certainty: failure.map_or("", |failure| failure.certainty.as_str()).to_owned(),
+            class: judged.class,
+            state: judged.state.as_str().to_owned(),
+        },
+        decided_at: decided.decided_at,
+        trace_id: None,
+        // A caller that says nothing is believed to have submitted as long ago as the answer took.
+        started_at: report.started_at.unwrap_or_else(|| {
+            let back = now.checked_sub(took).unwrap_or(now);
+            back.max(decided.decided_at)
+        }),
+        received_at: now,
+        latency_ms: report.latency_ms,
+        digest: [0; 32],
+    }
+}

@@ -1,0 +1,252 @@
+//! ResolveAttempt: what a query, a reversal or a late notice said of an attempt that was open.
+
+use domain::attempt::{Claim, Event, ProviderProfile, QueryPlan, Source, Standing, State, next};
+use domain::catalogue::{Advice, Certainty, Failure, FailureKind, FailureReport, Reason};
+use domain::channel::Capabilities;
+use domain::outcome::OutcomeClass;
+use domain::report::{Resolution, ResolutionReport, ResolutionSource};
+use jiff::Timestamp;
+use ledger::attempt::{AttemptRecord, Resolved};
+use proto::claims::ReceiptClaims;
+use proto::resolve::ResolveQuery;
+use proto::v1;
+
+use crate::claims::Decided;
+use crate::error::CallError;
+use crate::routing::Routing;
+use crate::speech;
+
+/// How often a change is tried again when somebody else changes the same attempt at the same moment. Every loss means
+/// that the attempt moved on, and it has only so far to go.
+const TRIES: usize = 8;
+
+/// The attempt after a resolution.
+struct Settled {
+    record: AttemptRecord,
+    state: State,
+    changed: bool,
+}
+
+impl Routing {
+    /// Answers ResolveAttempt. What it answers is durable.
+    ///
+    /// # Errors
+    /// When the request is invalid, the receipt was not issued here, the attempt is not known, its state does not allow
+    /// what is said, or the ledger does not take it.
+    pub async fn resolve(
+        &self,
+        request: v1::ResolveAttemptRequest,
+    ) -> Result<v1::ResolveAttemptResponse, CallError> {
+        let ResolveQuery { receipt, report } = ResolveQuery::try_from(request)?;
+        let field = "receipt";
+        let claims = self.keyring.open_receipt(&receipt);
+        let claims = claims.map_err(|source| CallError::BadToken { field, source })?;
+        let decided = Decided::read(claims.decision.clone().unwrap_or_default(), field)?;
+        let now = self.clock.now();
+        let settled = self.settle(&decided, &claims, &report, now).await?;
+        if settled.changed {
+            self.count(&settled);
+        }
+        Ok(self.resolved(&decided, claims, &report, settled))
+    }
+
+    /// Moves the attempt on, from whatever state it is in by now.
+    async fn settle(
+        &self,
+        decided: &Decided,
+        claims: &ReceiptClaims,
+        report: &ResolutionReport,
+        now: Timestamp,
+    ) -> Result<Settled, CallError> {
+        let unknown = || CallError::Unknown { what: "attempt", id: claims.attempt_id.clone() };
+        let attempt = claims.attempt_id.parse().map_err(|_| unknown())?;
+        for _ in 0..TRIES {
+            let record = self.ledger.attempt(&decided.merchant, &attempt).await?.ok_or_else(unknown)?;
+            let current = State::from_name(&record.verdict.state).ok_or_else(|| refused(&record, "is not a known state"))?;
+            let state = next(current, event(report)).map_err(|problem| refused(&record, &problem.to_string()))?;
+            if state == current {
+                return Ok(Settled { record, state, changed: false });
+            }
+            let resolution = ledger::attempt::Resolution {
+                merchant: decided.merchant.clone(),
+                attempt: attempt.clone(),
+                from_state: current.as_str().to_owned(),
+                to_state: state.as_str().to_owned(),
+                class: class_of(state),
+                source: source_name(report.source).to_owned(),
+                content: content(report),
+                at: now,
+            };
+            match self.writer.resolve(resolution).await? {
+                Resolved::Applied => return Ok(Settled { record, state, changed: true }),
+                // Somebody else was faster: look again.
+                Resolved::Stale { .. } => {}
+                Resolved::UnknownAttempt => return Err(unknown()),
+            }
+        }
+        Err(CallError::Backlog)
+    }
+
+    /// Tells the statistics what is known better now: an outcome where there was none, or a success that was taken
+    /// for something else.
+    fn count(&self, settled: &Settled) {
+        let Some(class) = class_of(settled.state) else { return };
+        let counts = match settled.record.verdict.class {
+            None => true,
+            Some(before) => class == OutcomeClass::Success && before != class,
+        };
+        // When there is no room, the correction is missing until the next start reads it from the ledger.
+        if counts && self.outcomes.publish(settled.record.settled_as(class)).is_err() {
+            tracing::warn!("a late outcome is missing in the statistics: the stream is full");
+        }
+    }
+
+    fn resolved(
+        &self,
+        decided: &Decided,
+        claims: ReceiptClaims,
+        report: &ResolutionReport,
+        settled: Settled,
+    ) -> v1::ResolveAttemptResponse {
+        let Settled { record, state, changed } = settled;
+        let failure = self.failure(report, &record, state);
+        let locale = decided.locale(report.locale.as_deref());
+        let never_again = failure.as_ref().is_some_and(|failure| failure.never_same_credential);
+        let receipt = ReceiptClaims {
+            state: state.as_str().to_owned(),
+            side: failure.as_ref().map_or(claims.side.clone(), |failure| failure.side.as_str().to_owned()),
+            never_same_credential: claims.never_same_credential || never_again,
+            ..claims
+        };
+        v1::ResolveAttemptResponse {
+            duplicate: !changed,
+            state: state.as_str().to_owned(),
+            next: Some(self.after(decided, &record, state, failure.as_ref())),
+            customer_message: self.message(&record, state, failure.as_ref(), locale),
+            receipt: self.keyring.seal_receipt(&receipt),
+        }
+    }
+
+    /// What the code of a definite refusal means; `None` when there is no code, or nothing was refused.
+    fn failure(&self, report: &ResolutionReport, record: &AttemptRecord, state: State) -> Option<Failure> {
+        let code = report.code.as_deref().filter(|_| state == State::Declined)?;
+        let failure = self.catalogue.classify(&FailureReport {
+            code: Some(code),
+            ..FailureReport::new(&record.report.provider, FailureKind::Declined)
+        });
+        (failure.certainty != Certainty::Unknown).then_some(failure)
+    }
+
+    fn after(
+        &self,
+        decided: &Decided,
+        record: &AttemptRecord,
+        state: State,
+        failure: Option<&Failure>,
+    ) -> v1::NextStep {
+        let shop = self.shop.load();
+        let channel = shop.channels.index_of(record.channel.as_str()).and_then(|index| shop.channels.get(index));
+        if state.was_charged() {
+            return speech::plain(v1::NextAction::None);
+        }
+        if state.standing() == Standing::Blocking {
+            let profile = ProviderProfile::of(channel.map_or("", |channel| channel.provider.as_str()));
+            let asked = Capabilities { query: true, ..Capabilities::default() };
+            let capabilities = channel.map_or(asked, |channel| channel.capabilities);
+            let now = self.clock.now();
+            return speech::query(&match state {
+                State::AwaitingCustomer => QueryPlan::for_waiting_customer(profile, capabilities, now),
+                _ => QueryPlan::for_lost_result(profile, capabilities, now),
+            });
+        }
+        let other = decided.after(&record.channel);
+        let advice = failure.map(|failure| failure.advice);
+        match (advice, other) {
+            (Some(Advice::Stop), _) => speech::plain(v1::NextAction::Stop),
+            (Some(Advice::AskCustomer), _) | (_, None) => speech::plain(v1::NextAction::AskCustomer),
+            // A refusal without a code says nothing about another channel; asking the customer is safe.
+            (None, _) if state == State::Declined => speech::plain(v1::NextAction::AskCustomer),
+            (_, Some(channel)) => v1::NextStep {
+                channel: channel.to_owned(),
+                ..speech::plain(v1::NextAction::Switch)
+            },
+        }
+    }
+
+    fn message(
+        &self,
+        record: &AttemptRecord,
+        state: State,
+        failure: Option<&Failure>,
+        locale: &str,
+    ) -> Option<v1::CustomerMessage> {
+        if state.was_charged() {
+            return None;
+        }
+        if let Some(failure) = failure {
+            return Some(speech::message(&self.catalogue, failure, &record.report.provider, locale));
+        }
+        let (reason, certainty) = match state {
+            State::Declined => (Reason::DeclinedGeneric, Certainty::Declined),
+            state if state.standing() == Standing::NoDebit => {
+                (Reason::ProviderUnavailable, Certainty::NotProcessed)
+            }
+            _ => (Reason::ProviderTimeout, Certainty::Unknown),
+        };
+        Some(speech::message_for(&self.catalogue, reason, certainty, locale))
+    }
+}
+
+fn refused(record: &AttemptRecord, problem: &str) -> CallError {
+    CallError::Refused {
+        attempt: record.attempt.to_string(),
+        state: record.verdict.state.clone(),
+        problem: problem.to_owned(),
+    }
+}
+
+/// What an attempt that had no outcome counts as, now that it has one.
+const fn class_of(state: State) -> Option<OutcomeClass> {
+    match state {
+        State::Declined => Some(OutcomeClass::Refusal),
+        state if state.was_charged() => Some(OutcomeClass::Success),
+        _ => None,
+    }
+}
+
+const fn event(report: &ResolutionReport) -> Event {
+    let source = match report.source {
+        ResolutionSource::Query => Source::Query,
+        ResolutionSource::Notice => Source::Notice,
+        // The answer to a reversal is an answer to a question of ours.
+        ResolutionSource::Reversal => Source::Query,
+        ResolutionSource::Settlement => Source::Settlement,
+        ResolutionSource::Operator => Source::Operator,
+    };
+    match report.resolution {
+        Resolution::Succeeded => Event::Said(Claim::Paid, source),
+        Resolution::Declined => Event::Said(Claim::Declined, source),
+        Resolution::NotProcessed => Event::Said(Claim::NotProcessed, source),
+        Resolution::Reversed => Event::ReversalAccepted,
+        Resolution::Closed => Event::Said(Claim::Closed, source),
+        Resolution::StillUnknown => Event::Said(Claim::Unclear, source),
+    }
+}
+
+const fn source_name(source: ResolutionSource) -> &'static str {
+    match source {
+        ResolutionSource::Query => "query",
+        ResolutionSource::Notice => "notice",
+        ResolutionSource::Reversal => "reversal",
+        ResolutionSource::Settlement => "settlement",
+        ResolutionSource::Operator => "operator",
+    }
+}
+
+fn content(report: &ResolutionReport) -> serde_json::Value {
+    serde_json::json!({
+        "code": report.code,
+        "provider_reference": report.provider_reference,
+        "message": report.message,
+    })
+}

@@ -1,0 +1,92 @@
+//! What every call of the routing service works with.
+
+use std::fmt;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use domain::catalogue::Catalogue;
+use domain::clock::SharedClock;
+use domain::decision::Shop;
+use domain::limit::Limits;
+use jiff::SignedDuration;
+use ledger::{Ledger, Writer};
+use parking_lot::Mutex;
+use rand::rngs::StdRng;
+use stats::live::Live;
+use stats::stream::Publisher;
+
+use crate::token::Keyring;
+
+/// What the routing service is made of.
+pub struct Parts {
+    /// What the shop routes by.
+    pub shop: Shop,
+    /// The brain and the health snapshot.
+    pub live: Arc<Live>,
+    /// What failures mean.
+    pub catalogue: Arc<Catalogue>,
+    /// The keys of tokens and receipts.
+    pub keyring: Keyring,
+    /// The writing side of the ledger.
+    pub writer: Writer,
+    /// The reading side of the ledger.
+    pub ledger: Arc<dyn Ledger>,
+    /// Where new outcomes go; asked only whether it has room.
+    pub outcomes: Publisher,
+    /// The time.
+    pub clock: SharedClock,
+    /// How long an outcome may be reported after its decision.
+    pub token_ttl: SignedDuration,
+    /// Chance, for exploration and jitter.
+    pub rng: StdRng,
+}
+
+/// The state behind the routing service. Shared by all calls; nothing in it is locked across an await.
+pub struct Routing {
+    pub(crate) shop: ArcSwap<Shop>,
+    pub(crate) desk: Mutex<Desk>,
+    pub(crate) live: Arc<Live>,
+    pub(crate) catalogue: Arc<Catalogue>,
+    pub(crate) keyring: Keyring,
+    pub(crate) writer: Writer,
+    pub(crate) ledger: Arc<dyn Ledger>,
+    pub(crate) outcomes: Publisher,
+    pub(crate) clock: SharedClock,
+    pub(crate) token_ttl: SignedDuration,
+}
+
+/// What changes with every decision, besides the brain. Locked before the brain, never after it.
+pub(crate) struct Desk {
+    pub(crate) limits: Limits,
+    pub(crate) rng: StdRng,
+}
+
+impl fmt::Debug for Routing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let policy = self.shop.load();
+        f.debug_struct("Routing").field("policy", &policy.policy.version()).finish_non_exhaustive()
+    }
+}
+
+impl Routing {
+    /// Puts the parts together.
+    #[must_use]
+    pub fn new(parts: Parts) -> Self {
+        let desk = Desk {
+            limits: Limits::new(parts.shop.limits.clone()),
+            rng: parts.rng,
+        };
+        Self {
+            shop: ArcSwap::from_pointee(parts.shop),
+            desk: Mutex::new(desk),
+            live: parts.live,
+            catalogue: parts.catalogue,
+            keyring: parts.keyring,
+            writer: parts.writer,
+            ledger: parts.ledger,
+            outcomes: parts.outcomes,
+            clock: parts.clock,
+            token_ttl: parts.token_ttl,
+        }
+    }
+}
