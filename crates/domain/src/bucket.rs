@@ -17,6 +17,8 @@ pub enum Purpose {
     Limit,
     /// The second half of a counter's key.
     LimitCheck,
+    /// The number by which the brain knows an attempt.
+    Attempt,
 }
 
 impl Purpose {
@@ -26,6 +28,7 @@ impl Purpose {
             Self::Account => "account",
             Self::Limit => "limit",
             Self::LimitCheck => "limit-check",
+            Self::Attempt => "attempt",
         }
     }
 }

@@ -46,6 +46,8 @@ pub enum Exclusion {
     CardBrand,
     /// It cannot do what is asked, such as hold an amount.
     Operation,
+    /// It cannot use the customer's credential.
+    NotPortable,
     /// A limit is reached.
     LimitReached,
     /// A rule of the policy denies it.
@@ -56,7 +58,7 @@ pub enum Exclusion {
 
 impl Exclusion {
     /// Every exclusion, in the order of precedence.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::Disabled,
         Self::NotCandidate,
         Self::ExcludedByCaller,
@@ -71,6 +73,7 @@ impl Exclusion {
         Self::Issuer,
         Self::CardBrand,
         Self::Operation,
+        Self::NotPortable,
         Self::LimitReached,
         Self::DeniedByPolicy,
         Self::OutsidePolicy,
@@ -94,6 +97,7 @@ impl Exclusion {
             Self::Issuer => "issuer",
             Self::CardBrand => "card_brand",
             Self::Operation => "operation",
+            Self::NotPortable => "not_portable",
             Self::LimitReached => "limit_reached",
             Self::DeniedByPolicy => "denied_by_policy",
             Self::OutsidePolicy => "outside_policy",
@@ -118,6 +122,7 @@ impl Exclusion {
             Self::Issuer => "it does not take payments of this bank",
             Self::CardBrand => "it does not take cards of this brand",
             Self::Operation => "it cannot do what is asked for",
+            Self::NotPortable => "it cannot use the credential that the customer gave",
             Self::LimitReached => "a limit on it is reached for now",
             Self::DeniedByPolicy => "a rule of the policy denies it for this payment",
             Self::OutsidePolicy => "a rule of the policy allows other channels only",

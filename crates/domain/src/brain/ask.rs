@@ -88,6 +88,20 @@ pub enum Exploration {
     Probe,
 }
 
+impl Exploration {
+    /// The name on the wire; empty for [`Exploration::None`].
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "",
+            Self::Draw => "draw",
+            Self::Revisit => "revisit",
+            Self::Stale => "stale",
+            Self::Probe => "probe",
+        }
+    }
+}
+
 /// A channel in the ranking.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Ranked {

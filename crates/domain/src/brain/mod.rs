@@ -14,6 +14,7 @@ mod breaker;
 mod budget;
 mod change;
 mod choose;
+mod configure;
 mod draw;
 mod estimate;
 mod evidence;
@@ -47,7 +48,7 @@ pub use params::{
     Busy, Change, Correlation, Estimate, Evidence, Exploration as ExplorationParams, Latency, Level, Limits,
     Params, Recovery, Silence,
 };
-pub use rules::{ErrorRate, Rules};
+pub use rules::{ErrorRate, Rules, Timeouts};
 
 use crate::amount_band::AmountBand;
 use crate::id::ChannelId;

@@ -11,12 +11,31 @@ use crate::outcome::OutcomeClass;
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Rules {
-    /// Trip a channel when two of its last three attempts timed out.
-    pub two_of_three_timeouts: bool,
+    /// Trip a channel when too many of its last outcomes were timeouts; practice takes 2 of the last 3.
+    pub timeouts: Option<Timeouts>,
     /// Trip a channel when its technical error rate is too high.
     pub error_rate: Option<ErrorRate>,
     /// Trip a channel at the first busy answer, instead of lowering its allowance.
     pub trip_on_busy: bool,
+}
+
+/// A bound on the timeouts among the last outcomes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Timeouts {
+    /// How many outcomes are looked at, 1 to 64.
+    pub of_last: u8,
+    /// Trips at this many timeouts among them.
+    pub at_least: u8,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            of_last: 3,
+            at_least: 2,
+        }
+    }
 }
 
 /// A bound on the technical error rate of a short window.
@@ -55,19 +74,20 @@ struct Part {
 /// What the rules remember of one channel.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Memory {
-    timeouts: u8,
+    /// The latest outcomes, the newest in the lowest bit: whether each was a timeout.
+    timeouts: u64,
     parts: VecDeque<Part>,
 }
 
 impl Memory {
     /// Notes an outcome. Returns the reason to trip, if a rule that is on says so.
     pub(super) fn note(&mut self, now: f64, class: OutcomeClass, rules: &Rules) -> Option<Reason> {
-        let timed_out = u8::from(class == OutcomeClass::Timeout);
-        self.timeouts = (self.timeouts << 1 | timed_out) & 0b111;
+        let timed_out = class == OutcomeClass::Timeout;
+        self.timeouts = self.timeouts << 1 | u64::from(timed_out);
         if rules.trip_on_busy && class == OutcomeClass::Busy {
             return Some(Reason::Busy);
         }
-        if rules.two_of_three_timeouts && self.timeouts.count_ones() >= 2 && timed_out == 1 {
+        if timed_out && rules.timeouts.is_some_and(|rule| self.has_too_many(rule)) {
             return Some(Reason::Timeouts);
         }
         let rule = rules.error_rate?;
@@ -83,6 +103,12 @@ impl Memory {
             });
         let too_many = f64::from(failures) > rule.above * f64::from(outcomes);
         (outcomes >= rule.min_outcomes && too_many).then_some(Reason::ErrorRate)
+    }
+
+    fn has_too_many(&self, rule: Timeouts) -> bool {
+        let unseen = 64_u32.saturating_sub(u32::from(rule.of_last));
+        let looked_at = self.timeouts.checked_shl(unseen).unwrap_or(0);
+        looked_at.count_ones() >= u32::from(rule.at_least)
     }
 
     fn count(&mut self, now: f64, failed: bool, rule: ErrorRate) {
@@ -120,7 +146,7 @@ mod tests {
     #[test]
     fn two_timeouts_of_the_last_three_trip() {
         let rules = Rules {
-            two_of_three_timeouts: true,
+            timeouts: Some(Timeouts::default()),
             ..Rules::default()
         };
         let mut memory = Memory::default();
@@ -135,7 +161,7 @@ mod tests {
     #[test]
     fn two_timeouts_further_apart_do_not_trip() {
         let rules = Rules {
-            two_of_three_timeouts: true,
+            timeouts: Some(Timeouts::default()),
             ..Rules::default()
         };
         let mut memory = Memory::default();
