@@ -2,10 +2,10 @@
 
 use domain::brain;
 use domain::outcome::OutcomeClass;
+use domain::outcome_event::OutcomeEvent;
 use domain::window::{Place, Recorded, Revision, Sample};
 use jiff::Timestamp;
 use metrics::counter;
-use stats::event::OutcomeEvent;
 use telemetry::metric;
 
 use crate::Monitor;
@@ -39,7 +39,7 @@ impl Monitor {
             None => self.windows.record(place, sample(event), now),
         };
         if recorded == Recorded::Late {
-            counter!(metric::OUTCOMES_LATE).increment(1);
+            counter!(metric::LATE).increment(1);
         }
         // A correction says what became of the payment. What the channel did at the time, it has done: the brain
         // has heard the silence already.

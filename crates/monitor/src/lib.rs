@@ -1,1 +1,75 @@
-//! x
+//! The channel-health monitor: the only writer of statistics.
+//!
+//! It takes outcomes from the stream, counts each in its windows, tells the brain of it, and publishes a snapshot
+//! several times a second. At start the outcomes of the ledger's last hour go the same way, each with its own time,
+//! so that a restart changes nothing that anybody can see.
+
+mod breaker;
+mod count;
+mod publish;
+pub mod rebuild;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::clock::SharedClock;
+use domain::id::ChannelId;
+use domain::outcome_event::OutcomeEvent;
+use domain::window::Windows;
+use stats::live::Live;
+use stats::stream::Consumer;
+use tokio::time::MissedTickBehavior;
+use tokio_util::sync::CancellationToken;
+
+/// How many outcomes are counted between two looks at the clock.
+const BATCH: usize = 512;
+
+/// Counts outcomes and publishes what they say.
+#[derive(Debug)]
+pub struct Monitor {
+    live: Arc<Live>,
+    windows: Windows,
+    channels: Vec<ChannelId>,
+    clock: SharedClock,
+    seq: u64,
+}
+
+impl Monitor {
+    /// A monitor that has counted nothing yet; `channels` in the configured order are what it publishes.
+    #[must_use]
+    pub fn new(live: Arc<Live>, channels: Vec<ChannelId>, clock: SharedClock) -> Self {
+        Self {
+            live,
+            windows: Windows::default(),
+            channels,
+            clock,
+            seq: 0,
+        }
+    }
+
+    /// Counts what `outcomes` brings and publishes every `period`, until `stop` is cancelled or every publisher is
+    /// gone. What was accepted by then is counted before it returns.
+    pub async fn run(mut self, mut outcomes: Consumer, period: Duration, stop: CancellationToken) {
+        let mut ticks = tokio::time::interval(period);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut batch: Vec<OutcomeEvent> = Vec::with_capacity(BATCH);
+        loop {
+            tokio::select! {
+                taken = outcomes.next(&mut batch, BATCH) => {
+                    if taken == 0 {
+                        break;
+                    }
+                    self.count(&batch);
+                    batch.clear();
+                }
+                _ = ticks.tick() => self.publish(),
+                () = stop.cancelled() => break,
+            }
+        }
+        while outcomes.waiting() > 0 && outcomes.next(&mut batch, BATCH).await > 0 {
+            self.count(&batch);
+            batch.clear();
+        }
+        self.publish();
+    }
+}

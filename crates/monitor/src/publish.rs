@@ -1,6 +1,7 @@
 //! The snapshot, and what the log and the metrics say of it.
 
 use domain::brain::{Event, Scope, State, Transition};
+use domain::breaker_state::BreakerState;
 use domain::snapshot::HealthSnapshot;
 use domain::window::View;
 use metrics::{counter, gauge};
@@ -30,17 +31,18 @@ impl Monitor {
 }
 
 fn measure(snapshot: &HealthSnapshot) {
-    gauge!(metric::SNAPSHOT_TIME).set(snapshot.as_of.as_duration().as_secs_f64());
     for channel in &snapshot.channels {
         let name = channel.channel.to_string();
-        gauge!(metric::BREAKER_ALLOWANCE, "channel" => name.clone())
-            .set(f64::from(channel.breaker.allowance_bp) / 10_000.0);
+        for state in BreakerState::ALL {
+            let labels = [("channel", name.clone()), ("state", state.as_str().to_owned())];
+            gauge!(metric::BREAKER_STATE, &labels).set(f64::from(u8::from(channel.breaker.state == state)));
+        }
         for view in View::ALL {
             let Some(rate) = channel.view(view).technical_success else {
                 continue;
             };
-            gauge!(metric::CHANNEL_SUCCESS_RATIO, "channel" => name.clone(), "window" => view.as_str())
-                .set(f64::from(rate.basis_points()) / 10_000.0);
+            let labels = [("channel", name.clone()), ("window", view.as_str().to_owned())];
+            gauge!(metric::SUCCESS_RATIO, &labels).set(f64::from(rate.basis_points()) / 10_000.0);
         }
     }
 }

@@ -1,12 +1,12 @@
 //! Reading statistics back from the ledger, at start.
 
-use domain::attempt;
+use domain::attempt::State;
 use domain::outcome::OutcomeClass;
 use jiff::{SignedDuration, Timestamp};
 use ledger::attempt::AttemptRecord;
 use ledger::{Ledger, LedgerError};
 
-use crate::{Monitor, event};
+use crate::Monitor;
 
 /// How many outcomes are read at once.
 const PAGE: u32 = 5_000;
@@ -36,13 +36,13 @@ impl Monitor {
 
     /// Counts one record as it was reported, then what is known better by now.
     fn recount(&mut self, record: &AttemptRecord) -> u64 {
-        let reported = event::reported(record);
+        let reported = record.outcome();
         if let Some(event) = &reported {
             self.count_one(event, event.received_at);
         }
-        let known = attempt::State::from_name(&record.verdict.state).and_then(class_of);
+        let known = State::from_name(&record.verdict.state).and_then(class_of);
         if let Some(class) = known.filter(|class| record.verdict.class != Some(*class)) {
-            let settled = event::settled(record, class);
+            let settled = record.settled_as(class);
             self.count_one(&settled, settled.received_at);
             return 1;
         }
@@ -61,8 +61,12 @@ impl Monitor {
 }
 
 /// What a state says about the channel beyond what the report said: only that the payment went through after all.
-const fn class_of(state: attempt::State) -> Option<OutcomeClass> {
-    if state.is_paid() { Some(OutcomeClass::Success) } else { None }
+const fn class_of(state: State) -> Option<OutcomeClass> {
+    if state.was_charged() {
+        Some(OutcomeClass::Success)
+    } else {
+        None
+    }
 }
 
 /// From when on the ledger is read for statistics that reach `span` back from `now`.

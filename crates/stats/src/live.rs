@@ -19,7 +19,10 @@ impl Live {
     /// A state that starts with `brain` and `snapshot`.
     #[must_use]
     pub fn new(brain: Brain, snapshot: HealthSnapshot) -> Self {
-        Self { brain: Mutex::new(brain), snapshot: watch::Sender::new(Arc::new(snapshot)) }
+        Self {
+            brain: Mutex::new(brain),
+            snapshot: watch::Sender::new(Arc::new(snapshot)),
+        }
     }
 
     /// Does `work` with the brain, while nobody else does.

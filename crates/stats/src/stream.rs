@@ -4,9 +4,8 @@
 //! first and refuses when what is already on its way could fill the queue. The refusal is the caller's signal to slow
 //! down; an outcome that was accepted always finds room.
 
+use domain::outcome_event::OutcomeEvent;
 use tokio::sync::mpsc;
-
-use crate::event::OutcomeEvent;
 
 /// How many outcomes may wait to be counted: about a tenth of a second of counting.
 pub const CAPACITY: usize = 65_536;
