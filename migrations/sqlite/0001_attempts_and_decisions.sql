@@ -18,7 +18,7 @@ create table decision (
     policy_version text not null,
     matched_rule text,
     strategy text not null,
-    exploration integer not null,
+    exploration text not null,
     propensity real,
     panic integer not null,
     attributes text not null,

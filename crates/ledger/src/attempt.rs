@@ -4,9 +4,12 @@
 //! them, and a ledger that was written by another release must stay readable. Only the class is typed, because the
 //! rebuild of the windows counts by it.
 
+use domain::amount_band::AmountBand;
+use domain::decision::attempt_key;
 use domain::id::{AccountId, AttemptId, ChannelId, MerchantId, PaymentId};
 use domain::money::Money;
 use domain::outcome::OutcomeClass;
+use domain::outcome_event::OutcomeEvent;
 use jiff::Timestamp;
 use uuid::Uuid;
 
@@ -47,6 +50,37 @@ pub struct AttemptRecord {
     pub latency_ms: u32,
     /// SHA-256 over the reported content: tells a repeated report from a contradicting one.
     pub digest: [u8; 32],
+}
+
+impl AttemptRecord {
+    /// The outcome as it was reported; `None` while there is none, as when the customer has yet to act.
+    #[must_use]
+    pub fn outcome(&self) -> Option<OutcomeEvent> {
+        Some(self.event(self.verdict.class?, None))
+    }
+
+    /// The outcome as it is known by now, when that is another one: a timeout may have proved a success.
+    #[must_use]
+    pub fn settled_as(&self, class: OutcomeClass) -> OutcomeEvent {
+        self.event(class, self.verdict.class)
+    }
+
+    fn event(&self, class: OutcomeClass, corrects: Option<OutcomeClass>) -> OutcomeEvent {
+        OutcomeEvent {
+            channel: self.channel.clone(),
+            method: self.segment.method.clone(),
+            issuer: self.segment.issuer.clone(),
+            band: AmountBand::of(self.amount),
+            class,
+            corrects,
+            key: attempt_key(&self.merchant, &self.payment, self.attempt_no),
+            attempt_no: self.attempt_no,
+            decided_at: self.decided_at,
+            started_at: self.started_at,
+            received_at: self.received_at,
+            latency_ms: self.latency_ms,
+        }
+    }
 }
 
 /// The attributes of a payment that its statistics are kept by.

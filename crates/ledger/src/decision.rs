@@ -27,8 +27,8 @@ pub struct DecisionRecord {
     pub matched_rule: Option<String>,
     /// How the rule chose, such as `split`.
     pub strategy: String,
-    /// Whether the channel was chosen to learn about it and not because it was the best.
-    pub exploration: bool,
+    /// What, other than being the best, made the channel the choice, such as `probe`; empty when nothing did.
+    pub exploration: String,
     /// The probability with which the channel was chosen, above 0 to 1; `None` when no channel was.
     pub propensity: Option<f64>,
     /// Whether health was set aside because too few channels were healthy.

@@ -21,7 +21,7 @@ pub enum Access {
 pub enum ListenError {
     /// Other machines would be served without a token.
     #[error(
-        "`{setting}` is {address}, which other machines can reach: configure tokens, or pass --insecure to serve \
+        "`{setting}` is {address}, which other machines can reach: set `auth.tokens_file`, or `listen.insecure` (--insecure) to serve \
          everyone, or listen on 127.0.0.1"
     )]
     Exposed {

@@ -81,7 +81,7 @@ pub(crate) fn decision(number: u32, of: &str) -> DecisionRecord {
         policy_version: "2026-11-23.1".to_owned(),
         matched_rule: Some("cards".to_owned()),
         strategy: "split".to_owned(),
-        exploration: true,
+        exploration: "probe".to_owned(),
         propensity: Some(0.1),
         panic: false,
         excluded: vec![Exclusion {

@@ -75,7 +75,7 @@ async fn insert_encoded(
             .push_bind(&decision.policy_version)
             .push_bind(&decision.matched_rule)
             .push_bind(&decision.strategy)
-            .push_bind(decision.exploration)
+            .push_bind(&decision.exploration)
             .push_bind(decision.propensity)
             .push_bind(decision.panic)
             .push_bind(&encoded.attributes)
