@@ -43,20 +43,28 @@ impl Tokens {
             if line.is_empty() || line.starts_with('#') {
                 continue;
             }
-            let (name, hash) = line.split_once(char::is_whitespace).ok_or(InvalidTokens::BadLine { line: at + 1 })?;
+            let (name, hash) = line
+                .split_once(char::is_whitespace)
+                .ok_or(InvalidTokens::BadLine { line: at + 1 })?;
             let hash = unhex(hash.trim()).ok_or(InvalidTokens::BadLine { line: at + 1 })?;
             tokens.insert(hash, name.to_owned());
         }
-        if tokens.is_empty() { Err(InvalidTokens::Empty) } else { Ok(Self(tokens)) }
+        if tokens.is_empty() {
+            Err(InvalidTokens::Empty)
+        } else {
+            Ok(Self(tokens))
+        }
     }
 
     /// The line to put into a tokens file for `token`.
     #[must_use]
     pub fn line(name: &str, token: &str) -> String {
-        let hex = Sha256::digest(token).iter().fold(String::with_capacity(64), |mut hex, byte| {
-            let _ = write!(hex, "{byte:02x}");
-            hex
-        });
+        let hex = Sha256::digest(token)
+            .iter()
+            .fold(String::with_capacity(64), |mut hex, byte| {
+                let _ = write!(hex, "{byte:02x}");
+                hex
+            });
         format!("{name} {hex}")
     }
 
@@ -87,7 +95,9 @@ impl Guard {
 
 impl Interceptor for Guard {
     fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
-        let Some(tokens) = &self.tokens else { return Ok(request) };
+        let Some(tokens) = &self.tokens else {
+            return Ok(request);
+        };
         let refused = || Status::unauthenticated("a bearer token is needed in the `authorization` header");
         let caller = tokens.caller(request.metadata()).ok_or_else(refused)?;
         request.extensions_mut().insert(caller);
@@ -113,9 +123,14 @@ mod tests {
     fn call(guard: &mut Guard, header: Option<&str>) -> Result<Option<Caller>, tonic::Code> {
         let mut request = Request::new(());
         if let Some(header) = header {
-            request.metadata_mut().insert("authorization", header.parse().unwrap());
+            request
+                .metadata_mut()
+                .insert("authorization", header.parse().unwrap());
         }
-        guard.call(request).map(|request| request.extensions().get().cloned()).map_err(|status| status.code())
+        guard
+            .call(request)
+            .map(|request| request.extensions().get().cloned())
+            .map_err(|status| status.code())
     }
 
     fn guard() -> Guard {
@@ -124,13 +139,20 @@ mod tests {
 
     #[test]
     fn a_known_token_passes_with_its_name() {
-        assert_eq!(call(&mut guard(), Some("Bearer s3cret")), Ok(Some(Caller("checkout".into()))));
+        assert_eq!(
+            call(&mut guard(), Some("Bearer s3cret")),
+            Ok(Some(Caller("checkout".into())))
+        );
     }
 
     #[test]
     fn an_unknown_or_missing_token_is_refused() {
         for header in [None, Some("Bearer other"), Some("Basic s3cret"), Some("s3cret")] {
-            assert_eq!(call(&mut guard(), header), Err(tonic::Code::Unauthenticated), "{header:?}");
+            assert_eq!(
+                call(&mut guard(), header),
+                Err(tonic::Code::Unauthenticated),
+                "{header:?}"
+            );
         }
     }
 
@@ -141,7 +163,10 @@ mod tests {
 
     #[test]
     fn a_line_that_is_no_token_is_named() {
-        assert_eq!(Tokens::parse("# ours\ncheckout abc").err(), Some(InvalidTokens::BadLine { line: 2 }));
+        assert_eq!(
+            Tokens::parse("# ours\ncheckout abc").err(),
+            Some(InvalidTokens::BadLine { line: 2 })
+        );
         assert_eq!(Tokens::parse("\n").err(), Some(InvalidTokens::Empty));
     }
 }

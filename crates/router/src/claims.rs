@@ -66,15 +66,26 @@ impl Decided {
 
     /// The account of the payment at `channel`, and how many channels come after it; `None` when it was not decided.
     pub(crate) fn target(&self, channel: &ChannelId) -> Option<(Option<AccountId>, usize)> {
-        let place = self.targets.iter().position(|target| target.channel_id == channel.as_str())?;
-        let account = self.targets.get(place).and_then(|target| target.account.parse().ok());
+        let place = self
+            .targets
+            .iter()
+            .position(|target| target.channel_id == channel.as_str())?;
+        let account = self
+            .targets
+            .get(place)
+            .and_then(|target| target.account.parse().ok());
         Some((account, self.targets.len() - place - 1))
     }
 
     /// The channel to switch to from `channel`.
     pub(crate) fn after(&self, channel: &ChannelId) -> Option<&str> {
-        let place = self.targets.iter().position(|target| target.channel_id == channel.as_str())?;
-        self.targets.get(place + 1).map(|target| target.channel_id.as_str())
+        let place = self
+            .targets
+            .iter()
+            .position(|target| target.channel_id == channel.as_str())?;
+        self.targets
+            .get(place + 1)
+            .map(|target| target.channel_id.as_str())
     }
 
     /// The language to speak: what this call asks for, else what the decision was asked in.
@@ -113,14 +124,20 @@ pub(crate) fn previous(receipt: &ReceiptClaims, attributes: &Attributes) -> Resu
     let field = "previous_attempts";
     let decision = receipt.decision.as_ref();
     let same = decision.is_some_and(|decision| {
-        decision.merchant_id == attributes.merchant.as_str() && decision.payment_id == attributes.payment.as_str()
+        decision.merchant_id == attributes.merchant.as_str()
+            && decision.payment_id == attributes.payment.as_str()
     });
     if !same {
-        return Err(CallError::Mismatch { field, what: "payment" });
+        return Err(CallError::Mismatch {
+            field,
+            what: "payment",
+        });
     }
     Ok(Previous {
         state: state(receipt, field)?,
-        method: decision.map(|decision| decision.method.clone()).unwrap_or_default(),
+        method: decision
+            .map(|decision| decision.method.clone())
+            .unwrap_or_default(),
         side: Side::from_name(&receipt.side),
         never_same_credential: receipt.never_same_credential,
     })

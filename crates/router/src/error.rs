@@ -32,7 +32,9 @@ pub enum CallError {
         source: InvalidToken,
     },
     /// A decision token is too old.
-    #[error("`decision_token` has expired; outcomes are accepted until then, later findings go to ResolveAttempt")]
+    #[error(
+        "`decision_token` has expired; outcomes are accepted until then, later findings go to ResolveAttempt"
+    )]
     Expired,
     /// A token that is about something else.
     #[error("`{field}` is about another {what}")]
@@ -114,7 +116,9 @@ impl CallError {
         match self {
             Self::BadToken { field, .. } => format!("`{field}` was not issued by this service"),
             Self::Ledger(LedgerError::Full { .. }) => "no room is left in the ledger".to_owned(),
-            Self::Ledger(LedgerError::Corrupt { .. } | LedgerError::Unstorable { .. }) => "internal error".to_owned(),
+            Self::Ledger(LedgerError::Corrupt { .. } | LedgerError::Unstorable { .. }) => {
+                "internal error".to_owned()
+            }
             other => other.to_string(),
         }
     }
@@ -125,7 +129,9 @@ impl CallError {
                 tracing::warn!(error = %self, "a report was refused: {self}");
             }
             Self::Ledger(error) => {
-                let cause = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
+                let cause = std::error::Error::source(error)
+                    .map(ToString::to_string)
+                    .unwrap_or_default();
                 tracing::error!(%error, cause, "the ledger failed a call: {error}");
             }
             Self::BadToken { field, source } => tracing::warn!(field, "a call was refused: {field} {source}"),
@@ -160,20 +166,52 @@ mod tests {
         let source = || std::sync::Arc::new(std::io::Error::other("secret cause"));
         vec![
             Violations::one("currency", "is required").into(),
-            CallError::BadToken { field: "decision_token", source: InvalidToken::Forged },
+            CallError::BadToken {
+                field: "decision_token",
+                source: InvalidToken::Forged,
+            },
             CallError::Expired,
-            CallError::Mismatch { field: "receipt", what: "payment" },
-            CallError::Conflict { attempt: "a_1".into() },
-            CallError::Unknown { what: "payment", id: "ord_1".into() },
-            CallError::Refused { attempt: "a_1".into(), state: "succeeded".into(), problem: "it stays".into() },
+            CallError::Mismatch {
+                field: "receipt",
+                what: "payment",
+            },
+            CallError::Conflict {
+                attempt: "a_1".into(),
+            },
+            CallError::Unknown {
+                what: "payment",
+                id: "ord_1".into(),
+            },
+            CallError::Refused {
+                attempt: "a_1".into(),
+                state: "succeeded".into(),
+                problem: "it stays".into(),
+            },
             CallError::NotYet("guard"),
             CallError::Backlog,
             LedgerError::Busy { queue: 1 }.into(),
             LedgerError::Closed.into(),
-            LedgerError::Full { path, source: source() }.into(),
-            LedgerError::Unavailable { operation: "commit", source: source() }.into(),
-            LedgerError::Corrupt { table: "attempt", field: "state", problem: "empty".into() }.into(),
-            LedgerError::Unstorable { field: "message", problem: "too long".into() }.into(),
+            LedgerError::Full {
+                path,
+                source: source(),
+            }
+            .into(),
+            LedgerError::Unavailable {
+                operation: "commit",
+                source: source(),
+            }
+            .into(),
+            LedgerError::Corrupt {
+                table: "attempt",
+                field: "state",
+                problem: "empty".into(),
+            }
+            .into(),
+            LedgerError::Unstorable {
+                field: "message",
+                problem: "too long".into(),
+            }
+            .into(),
         ]
     }
 
@@ -182,13 +220,19 @@ mod tests {
         let page = include_str!("../../../docs/errors.md");
         for error in every() {
             let (_, reason, _) = classify(&error);
-            assert!(page.contains(&format!("| `{reason}` |")), "{reason} is missing in docs/errors.md");
+            assert!(
+                page.contains(&format!("| `{reason}` |")),
+                "{reason} is missing in docs/errors.md"
+            );
         }
     }
 
     #[test]
     fn one_reason_has_one_code() {
-        let pairs: BTreeSet<_> = every().iter().map(|e| (classify(e).1, format!("{:?}", classify(e).0))).collect();
+        let pairs: BTreeSet<_> = every()
+            .iter()
+            .map(|e| (classify(e).1, format!("{:?}", classify(e).0)))
+            .collect();
         let reasons: BTreeSet<_> = pairs.iter().map(|(reason, _)| reason).collect();
         assert_eq!(pairs.len(), reasons.len());
     }
@@ -205,6 +249,9 @@ mod tests {
     #[test]
     fn what_may_succeed_later_says_when() {
         let status = Status::from(CallError::from(LedgerError::Busy { queue: 1 }));
-        assert_eq!(status.get_error_details().retry_info().unwrap().retry_delay, Some(BUSY_RETRY));
+        assert_eq!(
+            status.get_error_details().retry_info().unwrap().retry_delay,
+            Some(BUSY_RETRY)
+        );
     }
 }

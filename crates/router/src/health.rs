@@ -58,7 +58,11 @@ impl ChannelHealthService for Health {
             0 => DEFAULT_INTERVAL_MS,
             given if INTERVAL_MS.contains(&given) => given,
             given => {
-                let range = format!("is {given}, must be {} to {}", INTERVAL_MS.start(), INTERVAL_MS.end());
+                let range = format!(
+                    "is {given}, must be {} to {}",
+                    INTERVAL_MS.start(),
+                    INTERVAL_MS.end()
+                );
                 return Err(Status::from(&Violations::one("min_interval_ms", range)));
             }
         };
@@ -70,9 +74,8 @@ impl ChannelHealthService for Health {
 }
 
 fn to_wire(snapshot: &HealthSnapshot, asked: &[String]) -> v1::ListChannelHealthResponse {
-    let wanted = |health: &&ChannelHealth| {
-        asked.is_empty() || asked.iter().any(|id| id == health.channel.as_str())
-    };
+    let wanted =
+        |health: &&ChannelHealth| asked.is_empty() || asked.iter().any(|id| id == health.channel.as_str());
     v1::ListChannelHealthResponse {
         seq: snapshot.seq,
         as_of: Some(time::to_wire(snapshot.as_of)),

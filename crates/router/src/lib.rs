@@ -1,1 +1,18 @@
-//! x
+//! The routing service: which channel a payment goes to, and what to do after it.
+//!
+//! [`routing::Routing`] does the work, call by call; [`service`] speaks gRPC for it; [`server`] listens.
+
+pub mod attempt_key;
+pub mod auth;
+mod claims;
+pub mod error;
+pub mod health;
+mod payment;
+mod report;
+mod resolve;
+mod route;
+pub mod routing;
+pub mod server;
+pub mod service;
+mod speech;
+pub mod token;

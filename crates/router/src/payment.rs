@@ -20,12 +20,21 @@ impl Routing {
     pub async fn payment(&self, request: v1::GetPaymentRequest) -> Result<v1::GetPaymentResponse, CallError> {
         let query = PaymentQuery::try_from(request)?;
         let found = self.ledger.payment(&query.merchant, &query.payment).await?;
-        let unknown = || CallError::Unknown { what: "payment", id: query.payment.to_string() };
+        let unknown = || CallError::Unknown {
+            what: "payment",
+            id: query.payment.to_string(),
+        };
         let payment = found.ok_or_else(unknown)?;
         let attempt = |attempt: &AttemptRecord| {
-            let locale = payment.decisions.iter().find(|decision| decision.id == attempt.decision);
+            let locale = payment
+                .decisions
+                .iter()
+                .find(|decision| decision.id == attempt.decision);
             let locale = locale.and_then(|decision| decision.attributes.locale.clone());
-            let changes = payment.transitions.iter().filter(|change| change.attempt == attempt.attempt);
+            let changes = payment
+                .transitions
+                .iter()
+                .filter(|change| change.attempt == attempt.attempt);
             self.attempt(attempt, changes, locale.as_deref().unwrap_or("zh-CN"))
         };
         Ok(v1::GetPaymentResponse {
@@ -45,7 +54,10 @@ impl Routing {
         let mut changes: Vec<_> = changes.map(change).collect();
         let first = v1::StateChange {
             from: String::new(),
-            to: changes.first().map_or(&record.verdict.state, |change| &change.from).clone(),
+            to: changes
+                .first()
+                .map_or(&record.verdict.state, |change| &change.from)
+                .clone(),
             source: "reply".to_owned(),
             at: Some(time::to_wire(record.received_at)),
         };
@@ -62,7 +74,11 @@ impl Routing {
             attempt_no: record.attempt_no,
             decision_id: record.decision.to_string(),
             channel_id: record.channel.to_string(),
-            account: record.account.as_ref().map(ToString::to_string).unwrap_or_default(),
+            account: record
+                .account
+                .as_ref()
+                .map(ToString::to_string)
+                .unwrap_or_default(),
             amount_minor: record.amount.minor(),
             currency: record.amount.currency().code().to_owned(),
             result: result(&report.result).into(),
@@ -141,8 +157,16 @@ fn decision(record: &DecisionRecord) -> v1::DecisionRecord {
         decision_id: record.id.to_string(),
         attempt_no: record.attributes.attempt_no,
         action: action.into(),
-        channel_id: record.channel.as_ref().map(ToString::to_string).unwrap_or_default(),
-        account: record.account.as_ref().map(ToString::to_string).unwrap_or_default(),
+        channel_id: record
+            .channel
+            .as_ref()
+            .map(ToString::to_string)
+            .unwrap_or_default(),
+        account: record
+            .account
+            .as_ref()
+            .map(ToString::to_string)
+            .unwrap_or_default(),
         policy_version: record.policy_version.clone(),
         matched_rule: record.matched_rule.clone().unwrap_or_default(),
         strategy: record.strategy.clone(),

@@ -1,6 +1,8 @@
 //! ReportOutcome: from a report to what it means, kept before it is answered.
 
-use domain::attempt::{self, Claim, Event, NextStep, ProviderProfile, QueryPlan, Situation, Source, State, next_step};
+use domain::attempt::{
+    self, Claim, Event, NextStep, ProviderProfile, QueryPlan, Situation, Source, State, next_step,
+};
 use domain::brain;
 use domain::catalogue::{Failure, FailureKind, FailureReport};
 use domain::channel::{Capabilities, Channel};
@@ -55,18 +57,29 @@ impl Routing {
         trace_id: Option<String>,
     ) -> Result<v1::ReportOutcomeResponse, CallError> {
         let digest = digest(&request);
-        let OutcomeQuery { token, retry_of, report } = OutcomeQuery::try_from(request)?;
+        let OutcomeQuery {
+            token,
+            retry_of,
+            report,
+        } = OutcomeQuery::try_from(request)?;
         let now = self.clock.now();
         let verified = self.verify(&token, &retry_of, &report, now)?;
         let shop = self.shop.load_full();
-        let channel = shop.channels.index_of(report.channel.as_str()).and_then(|index| shop.channels.get(index));
+        let channel = shop
+            .channels
+            .index_of(report.channel.as_str())
+            .and_then(|index| shop.channels.get(index));
         let provider = provider(&report, channel);
         let judged = self.judge(&report, &verified, provider);
         if !self.outcomes.has_room(ON_THE_WAY) {
             return Err(CallError::Backlog);
         }
         let record = record(&report, &verified, &judged, provider, now);
-        let record = AttemptRecord { digest, trace_id, ..record };
+        let record = AttemptRecord {
+            digest,
+            trace_id,
+            ..record
+        };
         let duplicate = match self.writer.record(record).await? {
             Recorded::New => false,
             Recorded::Duplicate(_) => {
@@ -74,11 +87,22 @@ impl Routing {
                 true
             }
             Recorded::Conflict => {
-                return Err(CallError::Conflict { attempt: report.attempt.to_string() });
+                return Err(CallError::Conflict {
+                    attempt: report.attempt.to_string(),
+                });
             }
         };
         let step = self.next_step(&verified, &judged, channel, now);
-        Ok(self.answer(verified, &report, judged, Answered { duplicate, step, provider }))
+        Ok(self.answer(
+            verified,
+            &report,
+            judged,
+            Answered {
+                duplicate,
+                step,
+                provider,
+            },
+        ))
     }
 
     fn verify(
@@ -96,9 +120,21 @@ impl Routing {
             return Err(CallError::Expired);
         }
         let what = "channel";
-        let (account, fallbacks) = decided.target(&report.channel).ok_or(CallError::Mismatch { field, what })?;
-        let retries = if retry_of.is_empty() { 0 } else { self.retries(retry_of, &claims)? };
-        Ok(Verified { claims, decided, account, fallbacks, retries })
+        let (account, fallbacks) = decided
+            .target(&report.channel)
+            .ok_or(CallError::Mismatch { field, what })?;
+        let retries = if retry_of.is_empty() {
+            0
+        } else {
+            self.retries(retry_of, &claims)?
+        };
+        Ok(Verified {
+            claims,
+            decided,
+            account,
+            fallbacks,
+            retries,
+        })
     }
 
     /// How often the channel was tried, as the receipt of the report before proves.
@@ -107,7 +143,10 @@ impl Routing {
         let receipt = self.keyring.open_receipt(receipt);
         let receipt = receipt.map_err(|source| CallError::BadToken { field, source })?;
         if receipt.decision.as_ref().map(|decision| &decision.decision_id) != Some(&claims.decision_id) {
-            return Err(CallError::Mismatch { field, what: "decision" });
+            return Err(CallError::Mismatch {
+                field,
+                what: "decision",
+            });
         }
         Ok(receipt.retries.saturating_add(1))
     }
@@ -148,7 +187,10 @@ impl Routing {
     ) -> NextStep {
         let profile = ProviderProfile::of(channel.map_or("", |channel| channel.provider.as_str()));
         // A channel that left the configuration can still be asked, as far as anybody knows.
-        let asked = Capabilities { query: true, ..Capabilities::default() };
+        let asked = Capabilities {
+            query: true,
+            ..Capabilities::default()
+        };
         let capabilities = channel.map_or(asked, |channel| channel.capabilities);
         let Some(failure) = &judged.failure else {
             return match judged.state {
@@ -195,7 +237,11 @@ impl Routing {
         judged: Judged,
         answered: Answered<'_>,
     ) -> v1::ReportOutcomeResponse {
-        let Answered { duplicate, step, provider } = answered;
+        let Answered {
+            duplicate,
+            step,
+            provider,
+        } = answered;
         let decided = &verified.decided;
         let locale = decided.locale(report.locale.as_deref());
         let failure = judged.failure.as_ref();
@@ -215,7 +261,8 @@ impl Routing {
             state: judged.state.as_str().to_owned(),
             failure: failure.map(speech::failure),
             next: Some(next),
-            customer_message: failure.map(|failure| speech::message(&self.catalogue, failure, provider, locale)),
+            customer_message: failure
+                .map(|failure| speech::message(&self.catalogue, failure, provider, locale)),
             operator_note: judged.note,
             receipt: self.keyring.seal_receipt(&receipt),
         }
@@ -302,7 +349,9 @@ fn record(
         },
         verdict: Verdict {
             reason: failure.map(|failure| failure.reason.as_str().to_owned()),
-            certainty: failure.map_or("", |failure| failure.certainty.as_str()).to_owned(),
+            certainty: failure
+                .map_or("", |failure| failure.certainty.as_str())
+                .to_owned(),
             class: judged.class,
             state: judged.state.as_str().to_owned(),
         },

@@ -58,14 +58,27 @@ impl Routing {
         report: &ResolutionReport,
         now: Timestamp,
     ) -> Result<Settled, CallError> {
-        let unknown = || CallError::Unknown { what: "attempt", id: claims.attempt_id.clone() };
+        let unknown = || CallError::Unknown {
+            what: "attempt",
+            id: claims.attempt_id.clone(),
+        };
         let attempt = claims.attempt_id.parse().map_err(|_| unknown())?;
         for _ in 0..TRIES {
-            let record = self.ledger.attempt(&decided.merchant, &attempt).await?.ok_or_else(unknown)?;
-            let current = State::from_name(&record.verdict.state).ok_or_else(|| refused(&record, "is not a known state"))?;
-            let state = next(current, event(report)).map_err(|problem| refused(&record, &problem.to_string()))?;
+            let record = self
+                .ledger
+                .attempt(&decided.merchant, &attempt)
+                .await?
+                .ok_or_else(unknown)?;
+            let current = State::from_name(&record.verdict.state)
+                .ok_or_else(|| refused(&record, "is not a known state"))?;
+            let state =
+                next(current, event(report)).map_err(|problem| refused(&record, &problem.to_string()))?;
             if state == current {
-                return Ok(Settled { record, state, changed: false });
+                return Ok(Settled {
+                    record,
+                    state,
+                    changed: false,
+                });
             }
             let resolution = ledger::attempt::Resolution {
                 merchant: decided.merchant.clone(),
@@ -78,7 +91,13 @@ impl Routing {
                 at: now,
             };
             match self.writer.resolve(resolution).await? {
-                Resolved::Applied => return Ok(Settled { record, state, changed: true }),
+                Resolved::Applied => {
+                    return Ok(Settled {
+                        record,
+                        state,
+                        changed: true,
+                    });
+                }
                 // Somebody else was faster: look again.
                 Resolved::Stale { .. } => {}
                 Resolved::UnknownAttempt => return Err(unknown()),
@@ -90,7 +109,9 @@ impl Routing {
     /// Tells the statistics what is known better now: an outcome where there was none, or a success that was taken
     /// for something else.
     fn count(&self, settled: &Settled) {
-        let Some(class) = class_of(settled.state) else { return };
+        let Some(class) = class_of(settled.state) else {
+            return;
+        };
         let counts = match settled.record.verdict.class {
             None => true,
             Some(before) => class == OutcomeClass::Success && before != class,
@@ -108,13 +129,21 @@ impl Routing {
         report: &ResolutionReport,
         settled: Settled,
     ) -> v1::ResolveAttemptResponse {
-        let Settled { record, state, changed } = settled;
+        let Settled {
+            record,
+            state,
+            changed,
+        } = settled;
         let failure = self.failure(report, &record, state);
         let locale = decided.locale(report.locale.as_deref());
-        let never_again = failure.as_ref().is_some_and(|failure| failure.never_same_credential);
+        let never_again = failure
+            .as_ref()
+            .is_some_and(|failure| failure.never_same_credential);
         let receipt = ReceiptClaims {
             state: state.as_str().to_owned(),
-            side: failure.as_ref().map_or(claims.side.clone(), |failure| failure.side.as_str().to_owned()),
+            side: failure
+                .as_ref()
+                .map_or(claims.side.clone(), |failure| failure.side.as_str().to_owned()),
             never_same_credential: claims.never_same_credential || never_again,
             ..claims
         };
@@ -145,13 +174,19 @@ impl Routing {
         failure: Option<&Failure>,
     ) -> v1::NextStep {
         let shop = self.shop.load();
-        let channel = shop.channels.index_of(record.channel.as_str()).and_then(|index| shop.channels.get(index));
+        let channel = shop
+            .channels
+            .index_of(record.channel.as_str())
+            .and_then(|index| shop.channels.get(index));
         if state.was_charged() {
             return speech::plain(v1::NextAction::None);
         }
         if state.standing() == Standing::Blocking {
             let profile = ProviderProfile::of(channel.map_or("", |channel| channel.provider.as_str()));
-            let asked = Capabilities { query: true, ..Capabilities::default() };
+            let asked = Capabilities {
+                query: true,
+                ..Capabilities::default()
+            };
             let capabilities = channel.map_or(asked, |channel| channel.capabilities);
             let now = self.clock.now();
             return speech::query(&match state {
@@ -184,7 +219,12 @@ impl Routing {
             return None;
         }
         if let Some(failure) = failure {
-            return Some(speech::message(&self.catalogue, failure, &record.report.provider, locale));
+            return Some(speech::message(
+                &self.catalogue,
+                failure,
+                &record.report.provider,
+                locale,
+            ));
         }
         let (reason, certainty) = match state {
             State::Declined => (Reason::DeclinedGeneric, Certainty::Declined),

@@ -50,7 +50,8 @@ impl Routing {
         counter!(metric::DECISIONS, "action" => named.decision.action.as_str(), "strategy" => named.decision.strategy.as_str())
             .increment(1);
         histogram!(metric::DECISION_DURATION).record(began.elapsed().as_secs_f64());
-        self.writer.record_decision(record(&shop, query.attributes, &named));
+        self.writer
+            .record_decision(record(&shop, query.attributes, &named));
         Ok(response)
     }
 
@@ -97,7 +98,10 @@ impl Routing {
 
     fn response(&self, shop: &Shop, payment: &Attributes, named: &Named<'_>) -> v1::RouteResponse {
         let decision = &named.decision;
-        let mut choices = decision.targets.iter().filter_map(|target| choice(shop, payment, target));
+        let mut choices = decision
+            .targets
+            .iter()
+            .filter_map(|target| choice(shop, payment, target));
         let channel = choices.next();
         let silent = |channel| v1::Fallback {
             channel: Some(channel),
@@ -136,7 +140,11 @@ impl Routing {
             let channel = shop.channels.get(target.channel)?;
             Some(claims::Target {
                 channel_id: channel.id.to_string(),
-                account: target.account.as_ref().map(ToString::to_string).unwrap_or_default(),
+                account: target
+                    .account
+                    .as_ref()
+                    .map(ToString::to_string)
+                    .unwrap_or_default(),
             })
         };
         let mut claims = of_decision(named.id, payment, [named.decided_at, named.expires_at]);
@@ -175,7 +183,10 @@ impl Routing {
                 .collect(),
             ranking: named.decision.targets.iter().filter_map(rank).collect(),
             decided_in_us: u32::try_from(began.elapsed().as_micros()).unwrap_or(u32::MAX),
-            halted_because: named.decision.halt.map_or_else(String::new, |halt| halt.as_str().to_owned()),
+            halted_because: named
+                .decision
+                .halt
+                .map_or_else(String::new, |halt| halt.as_str().to_owned()),
         }
     }
 }
@@ -184,9 +195,18 @@ fn choice(shop: &Shop, payment: &Attributes, target: &Target) -> Option<v1::Chan
     let channel = shop.channels.get(target.channel)?;
     Some(v1::ChannelChoice {
         channel_id: channel.id.to_string(),
-        account: target.account.as_ref().map(ToString::to_string).unwrap_or_default(),
+        account: target
+            .account
+            .as_ref()
+            .map(ToString::to_string)
+            .unwrap_or_default(),
         timeout_ms: channel.timeout_ms,
-        attempt_key: attempt_key(&payment.merchant, &payment.payment, payment.attempt_no, &channel.id),
+        attempt_key: attempt_key(
+            &payment.merchant,
+            &payment.payment,
+            payment.attempt_no,
+            &channel.id,
+        ),
         success_estimate: target.success,
     })
 }

@@ -7,7 +7,7 @@ use arc_swap::ArcSwap;
 use domain::catalogue::Catalogue;
 use domain::clock::SharedClock;
 use domain::decision::Shop;
-use domain::limit::Limits;
+use domain::limit::{InvalidRules, Limits};
 use jiff::SignedDuration;
 use ledger::{Ledger, Writer};
 use parking_lot::Mutex;
@@ -64,19 +64,23 @@ pub(crate) struct Desk {
 impl fmt::Debug for Routing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let policy = self.shop.load();
-        f.debug_struct("Routing").field("policy", &policy.policy.version()).finish_non_exhaustive()
+        f.debug_struct("Routing")
+            .field("policy", &policy.policy.version())
+            .finish_non_exhaustive()
     }
 }
 
 impl Routing {
     /// Puts the parts together.
-    #[must_use]
-    pub fn new(parts: Parts) -> Self {
+    ///
+    /// # Errors
+    /// When the shop's limits cannot be counted together.
+    pub fn new(parts: Parts) -> Result<Self, InvalidRules> {
         let desk = Desk {
-            limits: Limits::new(parts.shop.limits.clone()),
+            limits: Limits::new(parts.shop.limits.clone())?,
             rng: parts.rng,
         };
-        Self {
+        Ok(Self {
             shop: ArcSwap::from_pointee(parts.shop),
             desk: Mutex::new(desk),
             live: parts.live,
@@ -87,6 +91,6 @@ impl Routing {
             outcomes: parts.outcomes,
             clock: parts.clock,
             token_ttl: parts.token_ttl,
-        }
+        })
     }
 }

@@ -62,7 +62,12 @@ pub async fn serve(
     services: Services,
     stop: CancellationToken,
 ) -> Result<(), ServeError> {
-    let Services { routing, live, guard, readiness } = services;
+    let Services {
+        routing,
+        live,
+        guard,
+        readiness,
+    } = services;
     let (reporter, health_check) = tonic_health::server::health_reporter();
     let follow = tokio::spawn(follow(reporter, readiness));
     let reflection = tonic_reflection::server::Builder::configure()
@@ -80,7 +85,10 @@ pub async fn serve(
         .add_service(guarded.layer(routing))
         .add_service(guarded.layer(health))
         // An incoming of our own does not take the server's setting: without this, each answer waits 40 ms.
-        .serve_with_incoming_shutdown(TcpIncoming::from(listener).with_nodelay(Some(true)), stop.cancelled_owned())
+        .serve_with_incoming_shutdown(
+            TcpIncoming::from(listener).with_nodelay(Some(true)),
+            stop.cancelled_owned(),
+        )
         .await;
     follow.abort();
     served.map_err(ServeError::from)
@@ -91,9 +99,13 @@ async fn follow(reporter: tonic_health::server::HealthReporter, readiness: Readi
     loop {
         readiness.reached(true).await;
         reporter.set_serving::<RoutingServiceServer<Service>>().await;
-        reporter.set_service_status("", tonic_health::ServingStatus::Serving).await;
+        reporter
+            .set_service_status("", tonic_health::ServingStatus::Serving)
+            .await;
         readiness.reached(false).await;
         reporter.set_not_serving::<RoutingServiceServer<Service>>().await;
-        reporter.set_service_status("", tonic_health::ServingStatus::NotServing).await;
+        reporter
+            .set_service_status("", tonic_health::ServingStatus::NotServing)
+            .await;
     }
 }

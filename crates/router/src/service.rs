@@ -45,11 +45,16 @@ impl RoutingService for Service {
         request: Request<v1::ReportOutcomeRequest>,
     ) -> Result<Response<v1::ReportOutcomeResponse>, Status> {
         let (span, trace_id) = span("ReportOutcome", request.metadata());
-        let answer = self.routing.report(request.into_inner(), trace_id).instrument(span).await;
+        let answer = self
+            .routing
+            .report(request.into_inner(), trace_id)
+            .instrument(span)
+            .await;
         answer.map(Response::new).map_err(Status::from)
     }
 
-    type ReportOutcomesStream = Pin<Box<dyn Stream<Item = Result<v1::ReportOutcomesResponse, Status>> + Send>>;
+    type ReportOutcomesStream =
+        Pin<Box<dyn Stream<Item = Result<v1::ReportOutcomesResponse, Status>> + Send>>;
 
     async fn report_outcomes(
         &self,
@@ -99,7 +104,11 @@ fn refused(attempt_id: String, error: CallError) -> v1::ReportOutcomesResponse {
     let status = Status::from(error);
     v1::ReportOutcomesResponse {
         // A name that was refused may hold a card number.
-        attempt_id: if status.code() == tonic::Code::InvalidArgument { String::new() } else { attempt_id },
+        attempt_id: if status.code() == tonic::Code::InvalidArgument {
+            String::new()
+        } else {
+            attempt_id
+        },
         response: None,
         error: Some(ReportError {
             code: status.code().into(),

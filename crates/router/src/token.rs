@@ -93,7 +93,10 @@ impl Keyring {
     pub fn new(keys: &[Key]) -> Result<Self, InvalidKeyring> {
         let mut ready: Vec<(u8, Hmac<Sha256>)> = Vec::with_capacity(keys.len());
         for key in keys {
-            let short = InvalidKeyring::TooShort { id: key.id, len: key.secret.len() };
+            let short = InvalidKeyring::TooShort {
+                id: key.id,
+                len: key.secret.len(),
+            };
             if key.secret.len() < MIN_KEY_LEN {
                 return Err(short);
             }
@@ -102,7 +105,11 @@ impl Keyring {
             }
             ready.push((key.id, Hmac::new_from_slice(&key.secret).map_err(|_| short)?));
         }
-        if ready.is_empty() { Err(InvalidKeyring::Empty) } else { Ok(Self { keys: ready }) }
+        if ready.is_empty() {
+            Err(InvalidKeyring::Empty)
+        } else {
+            Ok(Self { keys: ready })
+        }
     }
 
     /// A decision token.
@@ -134,7 +141,9 @@ impl Keyring {
     }
 
     fn seal<C: Sealed>(&self, claims: &C) -> Vec<u8> {
-        let Some((id, key)) = self.keys.first() else { return Vec::new() };
+        let Some((id, key)) = self.keys.first() else {
+            return Vec::new();
+        };
         let mut sealed = Vec::with_capacity(HEADER_LEN + claims.encoded_len());
         sealed.extend([VERSION, *id]);
         sealed.extend([0; TAG_LEN]);
@@ -149,16 +158,29 @@ impl Keyring {
     }
 
     fn open<C: Sealed>(&self, sealed: &[u8]) -> Result<C, InvalidToken> {
-        let (head, payload) = sealed.split_at_checked(HEADER_LEN).ok_or(InvalidToken::Malformed)?;
-        let [VERSION, id, given @ ..] = head else { return Err(InvalidToken::Malformed) };
-        let (_, key) = self.keys.iter().find(|(known, _)| known == id).ok_or(InvalidToken::UnknownKey)?;
-        tag::<C>(key, *id, payload).verify_truncated_left(given).map_err(|_| InvalidToken::Forged)?;
+        let (head, payload) = sealed
+            .split_at_checked(HEADER_LEN)
+            .ok_or(InvalidToken::Malformed)?;
+        let [VERSION, id, given @ ..] = head else {
+            return Err(InvalidToken::Malformed);
+        };
+        let (_, key) = self
+            .keys
+            .iter()
+            .find(|(known, _)| known == id)
+            .ok_or(InvalidToken::UnknownKey)?;
+        tag::<C>(key, *id, payload)
+            .verify_truncated_left(given)
+            .map_err(|_| InvalidToken::Forged)?;
         C::decode(payload).map_err(|_| InvalidToken::Malformed)
     }
 }
 
 fn tag<C: Sealed>(key: &Hmac<Sha256>, id: u8, payload: &[u8]) -> Hmac<Sha256> {
-    key.clone().chain_update(C::KIND).chain_update([VERSION, id]).chain_update(payload)
+    key.clone()
+        .chain_update(C::KIND)
+        .chain_update([VERSION, id])
+        .chain_update(payload)
 }
 
 #[cfg(test)]
@@ -166,17 +188,27 @@ mod tests {
     use super::*;
 
     fn key(id: u8) -> Key {
-        Key { id, secret: vec![id; 32] }
+        Key {
+            id,
+            secret: vec![id; 32],
+        }
     }
 
     fn claims() -> DecisionClaims {
-        DecisionClaims { payment_id: "ord_1".into(), attempt_no: 2, ..DecisionClaims::default() }
+        DecisionClaims {
+            payment_id: "ord_1".into(),
+            attempt_no: 2,
+            ..DecisionClaims::default()
+        }
     }
 
     #[test]
     fn a_token_carries_its_claims() {
         let keyring = Keyring::new(&[key(1)]).unwrap();
-        assert_eq!(keyring.open_decision(&keyring.seal_decision(&claims())), Ok(claims()));
+        assert_eq!(
+            keyring.open_decision(&keyring.seal_decision(&claims())),
+            Ok(claims())
+        );
     }
 
     #[test]
@@ -193,14 +225,25 @@ mod tests {
     #[test]
     fn a_decision_never_passes_for_a_receipt() {
         let keyring = Keyring::new(&[key(1)]).unwrap();
-        assert_eq!(keyring.open_receipt(&keyring.seal_decision(&claims())), Err(InvalidToken::Forged));
+        assert_eq!(
+            keyring.open_receipt(&keyring.seal_decision(&claims())),
+            Err(InvalidToken::Forged)
+        );
     }
 
     #[test]
     fn a_token_of_the_key_before_is_accepted_while_that_key_is_kept() {
         let token = Keyring::new(&[key(1)]).unwrap().seal_decision(&claims());
-        assert!(Keyring::new(&[key(2), key(1)]).unwrap().open_decision(&token).is_ok());
-        assert_eq!(Keyring::new(&[key(2)]).unwrap().open_decision(&token), Err(InvalidToken::UnknownKey));
+        assert!(
+            Keyring::new(&[key(2), key(1)])
+                .unwrap()
+                .open_decision(&token)
+                .is_ok()
+        );
+        assert_eq!(
+            Keyring::new(&[key(2)]).unwrap().open_decision(&token),
+            Err(InvalidToken::UnknownKey)
+        );
     }
 
     #[test]
@@ -212,8 +255,14 @@ mod tests {
 
     #[test]
     fn a_short_key_is_refused() {
-        let short = Key { id: 1, secret: vec![0; 8] };
-        assert_eq!(Keyring::new(&[short]).err(), Some(InvalidKeyring::TooShort { id: 1, len: 8 }));
+        let short = Key {
+            id: 1,
+            secret: vec![0; 8],
+        };
+        assert_eq!(
+            Keyring::new(&[short]).err(),
+            Some(InvalidKeyring::TooShort { id: 1, len: 8 })
+        );
     }
 
     #[test]
