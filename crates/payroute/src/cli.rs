@@ -19,8 +19,6 @@ pub(crate) struct Cli {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Show Payroute at work: simulated channels and shoppers, a scripted outage, a summary
-    Demo(Demo),
     /// Run all services of the embedded mode in one process
     Serve(Flags),
     /// Look at configuration
@@ -37,23 +35,6 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: TokenCommand,
     },
-}
-
-/// What `demo` takes.
-#[derive(Clone, Debug, Args)]
-pub(crate) struct Demo {
-    /// How long to run, in seconds of wall time, 10 to 600
-    #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u32).range(10..=600))]
-    pub(crate) seconds: u32,
-    /// Seed of the simulated world; the same seed meets the same shoppers and the same faults
-    #[arg(long, default_value_t = 1)]
-    pub(crate) seed: u64,
-    /// Print one JSON object at the end and nothing else
-    #[arg(long)]
-    pub(crate) json: bool,
-    /// Print plain lines even on a terminal
-    #[arg(long, conflicts_with = "json")]
-    pub(crate) plain: bool,
 }
 
 /// What there is to do with configuration.
@@ -79,7 +60,7 @@ pub(crate) enum TokenCommand {
 #[derive(Debug, Args)]
 pub(crate) struct Ctl {
     /// Address of the gRPC service
-    #[arg(long, default_value = "127.0.0.1:7433", env = "PAYROUTE_ADDR", global = true)]
+    #[arg(long, default_value = "127.0.0.1:7433", global = true)]
     pub(crate) addr: SocketAddr,
     /// File that holds the bearer token, where the service asks for one
     #[arg(long, global = true)]

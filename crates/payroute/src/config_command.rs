@@ -23,13 +23,19 @@ pub(crate) fn run(command: ConfigCommand, out: &mut impl Write) -> anyhow::Resul
             let rules = policy.rules().count();
             let (name, version) = (policy.name(), policy.version());
             let folder = flags.folder.display();
-            writeln!(out, "{folder}: good; {channels} channels, policy {name} {version} with {rules} rules")?;
+            writeln!(
+                out,
+                "{folder}: good; {channels} channels, policy {name} {version} with {rules} rules"
+            )?;
         }
         ConfigCommand::Keys => {
             let defaults = serde_json::to_value(Settings::default()).context("the defaults are data")?;
             for key in KEYS {
                 let pointer = format!("/{}", key.path.replace('.', "/"));
-                let default = defaults.pointer(&pointer).map(ToString::to_string).unwrap_or_default();
+                let default = defaults
+                    .pointer(&pointer)
+                    .map(ToString::to_string)
+                    .unwrap_or_default();
                 writeln!(out, "{} (default {default})", key.path)?;
                 writeln!(out, "    {}", key.about)?;
                 writeln!(out, "    {}, --{} {}", key.variable(), key.flag(), key.value)?;

@@ -92,12 +92,22 @@ impl Embedded {
         let now = setup.clock.now();
         let mut brain = Brain::new(Params::default());
         let shop = Shop::open(setup.shop.configuration, setup.shop.policy, &mut brain);
-        let channels: Vec<ChannelId> = shop.channels.iter().map(|(_, channel)| channel.id.clone()).collect();
-        let live = Arc::new(Live::new(brain, HealthSnapshot::take(0, now, &Windows::default(), [])));
+        let channels: Vec<ChannelId> = shop
+            .channels
+            .iter()
+            .map(|(_, channel)| channel.id.clone())
+            .collect();
+        let live = Arc::new(Live::new(
+            brain,
+            HealthSnapshot::take(0, now, &Windows::default(), []),
+        ));
 
         let mut monitor = Monitor::new(Arc::clone(&live), channels, Arc::clone(&setup.clock));
         let since = monitor::rebuild::since(now, setup.rebuild);
-        let counted = monitor.rebuild(&*ledger, since).await.context("cannot read the ledger back")?;
+        let counted = monitor
+            .rebuild(&*ledger, since)
+            .await
+            .context("cannot read the ledger back")?;
         tracing::info!(counted, "{counted} outcomes were read back from the ledger");
 
         let (publisher, consumer) = stream(CAPACITY);
@@ -113,7 +123,7 @@ impl Embedded {
             clock: setup.clock,
             token_ttl: setup.token_ttl,
             rng: rand::make_rng(),
-        }));
+        })?);
 
         let readiness = Readiness::until(&[]);
         let (servers, counting) = (CancellationToken::new(), CancellationToken::new());
@@ -157,7 +167,12 @@ impl Embedded {
     /// When it takes longer than [`DEADLINE`].
     pub(crate) async fn stop(self) -> anyhow::Result<()> {
         self.readiness.set(NOT_STOPPING, false);
-        let Self { servers, counting, writer, .. } = self;
+        let Self {
+            servers,
+            counting,
+            writer,
+            ..
+        } = self;
         let (grpc_task, monitor_task, probes_task) = (self.grpc_task, self.monitor_task, self.probes_task);
         let drain = Drain::new()
             .then("calls in flight", async move {
@@ -180,9 +195,13 @@ impl Embedded {
 
 async fn open_ledger(path: &Path) -> anyhow::Result<Arc<dyn Ledger>> {
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        std::fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
+        std::fs::create_dir_all(folder)
+            .with_context(|| format!("cannot make the folder {}", folder.display()))?;
     }
-    let settings = SqliteSettings { path: path.to_owned(), max_bytes: None };
+    let settings = SqliteSettings {
+        path: path.to_owned(),
+        max_bytes: None,
+    };
     Ok(Arc::new(SqliteLedger::open(&settings).await?))
 }
 

@@ -1,2 +1,42 @@
 //! The `payroute` command.
-fn main() {}
+
+mod cli;
+mod config_command;
+mod ctl;
+mod embedded;
+mod serve;
+mod settings;
+mod shop_files;
+mod token_command;
+mod token_keys;
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::Parser;
+use cli::{Cli, Command};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match run(cli.command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "payroute: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[tokio::main]
+async fn run(command: Command) -> anyhow::Result<()> {
+    let mut out = std::io::stdout();
+    match command {
+        Command::Serve(flags) => serve::run(flags, &mut out).await,
+        Command::Config { command } => config_command::run(command, &mut out),
+        Command::Ctl(ctl) => ctl::run(ctl, &mut out).await,
+        Command::Token { command } => token_command::run(command, &mut out),
+    }
+}

@@ -46,7 +46,10 @@ impl ShopFiles {
         let [channels, policy] = [&files.channels, &files.policy].map(|file| folder.join(file));
         let read = |path: &PathBuf| {
             let text = std::fs::read_to_string(path);
-            text.map_err(|source| InvalidShop::Unreadable { path: path.clone(), source })
+            text.map_err(|source| InvalidShop::Unreadable {
+                path: path.clone(),
+                source,
+            })
         };
         let texts = [read(&channels)?, read(&policy)?];
         let names = [channels.display().to_string(), policy.display().to_string()];
@@ -63,8 +66,10 @@ impl ShopFiles {
         providers.sort_unstable();
         providers.dedup();
         let configuration = channels::load(channels.1, channels.0, &providers).map_err(InvalidShop::Wrong)?;
-        let policy =
-            Policy::load(policy.1, policy.0, &configuration.channels).map_err(InvalidShop::Wrong)?;
-        Ok(Self { configuration, policy })
+        let policy = Policy::load(policy.1, policy.0, &configuration.channels).map_err(InvalidShop::Wrong)?;
+        Ok(Self {
+            configuration,
+            policy,
+        })
     }
 }

@@ -20,12 +20,21 @@ const STRENGTH: usize = 32;
 /// When the operating system gives no randomness, or `out` cannot be written.
 pub(crate) fn run(command: TokenCommand, out: &mut impl Write) -> anyhow::Result<()> {
     let TokenCommand::New { name } = command;
-    anyhow::ensure!(!name.contains(char::is_whitespace), "the name must not hold white space");
+    anyhow::ensure!(
+        !name.contains(char::is_whitespace),
+        "the name must not hold white space"
+    );
     let mut secret = [0; STRENGTH];
-    SysRng.try_fill_bytes(&mut secret).context("no randomness for a token")?;
+    SysRng
+        .try_fill_bytes(&mut secret)
+        .context("no randomness for a token")?;
     // The prefix lets scanners of leaked secrets recognise it.
     let token = format!("prt_{}", URL_SAFE_NO_PAD.encode(secret));
     writeln!(out, "token, shown this once:        {token}")?;
-    writeln!(out, "line for auth.tokens_file:     {}", Tokens::line(&name, &token))?;
+    writeln!(
+        out,
+        "line for auth.tokens_file:     {}",
+        Tokens::line(&name, &token)
+    )?;
     Ok(())
 }

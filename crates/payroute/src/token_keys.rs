@@ -45,20 +45,31 @@ pub(crate) enum KeysError {
 /// The keyring of the file at `path`. A file that is not there is made with one new key, readable by its owner only, so
 /// that tokens outlive a restart without anything to configure.
 pub(crate) fn load_or_make(path: &Path) -> Result<Keyring, KeysError> {
-    let failed = |source| KeysError::File { path: path.to_owned(), source };
+    let failed = |source| KeysError::File {
+        path: path.to_owned(),
+        source,
+    };
     let text = match fs::read_to_string(path) {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => make(path)?,
         Err(error) => return Err(failed(error)),
     };
     let keys = parse(path, &text)?;
-    Keyring::new(&keys).map_err(|source| KeysError::Keyring { path: path.to_owned(), source })
+    Keyring::new(&keys).map_err(|source| KeysError::Keyring {
+        path: path.to_owned(),
+        source,
+    })
 }
 
 fn make(path: &Path) -> Result<String, KeysError> {
-    let failed = |source| KeysError::File { path: path.to_owned(), source };
+    let failed = |source| KeysError::File {
+        path: path.to_owned(),
+        source,
+    };
     let mut secret = [0; MIN_KEY_LEN];
-    SysRng.try_fill_bytes(&mut secret).map_err(|_| KeysError::NoRandomness)?;
+    SysRng
+        .try_fill_bytes(&mut secret)
+        .map_err(|_| KeysError::NoRandomness)?;
     let mut line = String::from("1 ");
     for byte in secret {
         let _ = write!(line, "{byte:02x}");
@@ -67,9 +78,15 @@ fn make(path: &Path) -> Result<String, KeysError> {
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder).map_err(failed)?;
     }
-    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+    let file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path);
     let mut file = file.map_err(failed)?;
-    file.write_all(line.as_bytes()).and_then(|()| file.sync_all()).map_err(failed)?;
+    file.write_all(line.as_bytes())
+        .and_then(|()| file.sync_all())
+        .map_err(failed)?;
     Ok(line)
 }
 
@@ -82,9 +99,15 @@ fn parse(path: &Path, text: &str) -> Result<Vec<Key>, KeysError> {
         }
         let key = || {
             let (id, hex) = line.split_once(char::is_whitespace)?;
-            Some(Key { id: id.parse().ok()?, secret: unhex(hex.trim())? })
+            Some(Key {
+                id: id.parse().ok()?,
+                secret: unhex(hex.trim())?,
+            })
         };
-        keys.push(key().ok_or_else(|| KeysError::BadLine { path: path.to_owned(), line: at + 1 })?);
+        keys.push(key().ok_or_else(|| KeysError::BadLine {
+            path: path.to_owned(),
+            line: at + 1,
+        })?);
     }
     Ok(keys)
 }
@@ -109,7 +132,9 @@ mod tests {
     fn a_key_that_was_made_is_the_same_after_a_restart() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("data").join("keys");
-        let token = load_or_make(&path).unwrap().seal_decision(&DecisionClaims::default());
+        let token = load_or_make(&path)
+            .unwrap()
+            .seal_decision(&DecisionClaims::default());
         assert!(load_or_make(&path).unwrap().open_decision(&token).is_ok());
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
     }

@@ -23,7 +23,11 @@ type Client = RoutingServiceClient<Channel>;
 type Current = watch::Receiver<Option<Arc<Server>>>;
 
 async fn client(current: &mut Current) -> Client {
-    let server = current.wait_for(Option::is_some).await.expect("the test lives").clone();
+    let server = current
+        .wait_for(Option::is_some)
+        .await
+        .expect("the test lives")
+        .clone();
     server.expect("just seen").routing().await
 }
 
@@ -36,7 +40,11 @@ where
         match call(client.clone()).await {
             Ok(answer) => return answer.into_inner(),
             Err(status) => {
-                let gone = [tonic::Code::Unavailable, tonic::Code::Unknown, tonic::Code::Cancelled];
+                let gone = [
+                    tonic::Code::Unavailable,
+                    tonic::Code::Unknown,
+                    tonic::Code::Cancelled,
+                ];
                 assert!(gone.contains(&status.code()), "{status:?}");
                 // The connection is of a server that was killed, or is about to be: wait for the next one.
                 let _ = tokio::time::timeout(Duration::from_secs(30), current.changed()).await;
@@ -64,7 +72,10 @@ async fn report_all(worker: usize, mut current: Current, acknowledged: Arc<Atomi
             .await;
             assert_eq!(answer.state, "succeeded");
             // The first report may already be a duplicate: of one whose acknowledgement died with the server.
-            assert!(answer.duplicate || !again, "the second report of attempt_{number} was taken for a first one");
+            assert!(
+                answer.duplicate || !again,
+                "the second report of attempt_{number} was taken for a first one"
+            );
         }
         acknowledged.fetch_add(1, Ordering::SeqCst);
     }
@@ -93,7 +104,10 @@ async fn what_was_acknowledged_is_in_the_ledger_once_and_counted_once() {
     let server = present.borrow().clone().unwrap();
     let mut client = server.routing().await;
     for number in 0..OUTCOMES {
-        let request = v1::GetPaymentRequest { merchant_id: "shop".into(), payment_id: format!("ord_{number}") };
+        let request = v1::GetPaymentRequest {
+            merchant_id: "shop".into(),
+            payment_id: format!("ord_{number}"),
+        };
         let payment = client.get_payment(request).await.unwrap().into_inner();
         assert_eq!(payment.attempts.len(), 1, "ord_{number}");
     }

@@ -16,16 +16,26 @@ async fn a_payment_goes_from_route_to_the_ledger() {
     let data = tempfile::tempdir().unwrap();
     let server = Server::start(data.path());
     let mut client = server.routing().await;
-    let decision = client.route(support::route_request("ord_1")).await.unwrap().into_inner();
+    let decision = client
+        .route(support::route_request("ord_1"))
+        .await
+        .unwrap()
+        .into_inner();
     assert_eq!(decision.action(), v1::Action::Submit);
     let report = support::report(&decision, "ord_1-1", v1::Result::Succeeded);
     let answer = client.report_outcome(report).await.unwrap().into_inner();
     assert_eq!((answer.state.as_str(), answer.duplicate), ("succeeded", false));
 
-    let request = v1::GetPaymentRequest { merchant_id: "shop".into(), payment_id: "ord_1".into() };
+    let request = v1::GetPaymentRequest {
+        merchant_id: "shop".into(),
+        payment_id: "ord_1".into(),
+    };
     let payment = client.get_payment(request).await.unwrap().into_inner();
     assert_eq!(payment.attempts[0].state, "succeeded");
-    assert_eq!(payment.attempts[0].channel_id, decision.channel.unwrap().channel_id);
+    assert_eq!(
+        payment.attempts[0].channel_id,
+        decision.channel.unwrap().channel_id
+    );
 }
 
 #[tokio::test]
@@ -33,8 +43,15 @@ async fn a_second_report_with_another_content_is_refused() {
     let data = tempfile::tempdir().unwrap();
     let server = Server::start(data.path());
     let mut client = server.routing().await;
-    let decision = client.route(support::route_request("ord_1")).await.unwrap().into_inner();
-    client.report_outcome(support::report(&decision, "a", v1::Result::Succeeded)).await.unwrap();
+    let decision = client
+        .route(support::route_request("ord_1"))
+        .await
+        .unwrap()
+        .into_inner();
+    client
+        .report_outcome(support::report(&decision, "a", v1::Result::Succeeded))
+        .await
+        .unwrap();
     let contradiction = support::report(&decision, "a", v1::Result::Declined);
     let refused = client.report_outcome(contradiction).await.unwrap_err();
     assert_eq!(refused.code(), tonic::Code::AlreadyExists);
@@ -45,12 +62,19 @@ async fn a_forged_token_and_another_channel_are_refused() {
     let data = tempfile::tempdir().unwrap();
     let server = Server::start(data.path());
     let mut client = server.routing().await;
-    let decision = client.route(support::route_request("ord_1")).await.unwrap().into_inner();
+    let decision = client
+        .route(support::route_request("ord_1"))
+        .await
+        .unwrap()
+        .into_inner();
     let good = support::report(&decision, "a", v1::Result::Succeeded);
 
     let mut forged = good.clone();
     *forged.decision_token.last_mut().unwrap() ^= 1;
-    let other = v1::ReportOutcomeRequest { channel_id: "adyen".into(), ..good };
+    let other = v1::ReportOutcomeRequest {
+        channel_id: "adyen".into(),
+        ..good
+    };
     for request in [forged, other] {
         let refused = client.report_outcome(request).await.unwrap_err();
         assert_eq!(refused.code(), tonic::Code::PermissionDenied, "{refused:?}");
@@ -63,11 +87,25 @@ async fn every_violation_comes_back_with_its_field() {
     use tonic_types::StatusExt;
     let data = tempfile::tempdir().unwrap();
     let server = Server::start(data.path());
-    let refused = server.routing().await.route(v1::RouteRequest::default()).await.unwrap_err();
+    let refused = server
+        .routing()
+        .await
+        .route(v1::RouteRequest::default())
+        .await
+        .unwrap_err();
     assert_eq!(refused.code(), tonic::Code::InvalidArgument);
     let details = refused.get_error_details();
-    let fields: Vec<_> = details.bad_request().unwrap().field_violations.iter().map(|v| v.field.as_str()).collect();
-    assert_eq!(fields, ["merchant_id", "payment_id", "currency", "amount_minor", "method"]);
+    let fields: Vec<_> = details
+        .bad_request()
+        .unwrap()
+        .field_violations
+        .iter()
+        .map(|v| v.field.as_str())
+        .collect();
+    assert_eq!(
+        fields,
+        ["merchant_id", "payment_id", "currency", "amount_minor", "method"]
+    );
 }
 
 #[tokio::test]
@@ -79,7 +117,9 @@ async fn sigterm_finishes_what_is_in_flight_and_ends_with_zero() {
     let mut asked = None;
     for number in 0.. {
         let payment = format!("ord_{number}");
-        let Ok(decision) = client.route(support::route_request(&payment)).await else { break };
+        let Ok(decision) = client.route(support::route_request(&payment)).await else {
+            break;
+        };
         let report = support::report(&decision.into_inner(), &payment, v1::Result::Succeeded);
         if client.report_outcome(report).await.is_ok() {
             acknowledged.push(payment);
@@ -96,8 +136,20 @@ async fn sigterm_finishes_what_is_in_flight_and_ends_with_zero() {
     let server = Server::start(data.path());
     let mut client = server.routing().await;
     for payment_id in acknowledged {
-        let request = v1::GetPaymentRequest { merchant_id: "shop".into(), payment_id };
-        assert_eq!(client.get_payment(request).await.unwrap().into_inner().attempts.len(), 1);
+        let request = v1::GetPaymentRequest {
+            merchant_id: "shop".into(),
+            payment_id,
+        };
+        assert_eq!(
+            client
+                .get_payment(request)
+                .await
+                .unwrap()
+                .into_inner()
+                .attempts
+                .len(),
+            1
+        );
     }
 }
 
@@ -116,7 +168,10 @@ fn a_wide_address_is_refused_without_tokens() {
     for flag in ["--listen-grpc", "--listen-admin"] {
         let output = refuses(data.path(), &[flag, "0.0.0.0:0"]);
         let said = stderr(&output);
-        assert!(said.contains("0.0.0.0") && said.contains("auth.tokens_file"), "{said}");
+        assert!(
+            said.contains("0.0.0.0") && said.contains("auth.tokens_file"),
+            "{said}"
+        );
     }
 }
 
@@ -145,15 +200,31 @@ fn a_wrong_setting_is_named_by_its_origin() {
 
     let config = data.path().join("config");
     std::fs::create_dir(&config).unwrap();
-    std::fs::write(config.join("payroute.yaml"), "listen:\n  grpc: 127.0.0.1:0\n  gprc: 1\n").unwrap();
-    let output = payroute().arg("config").arg("check").arg("--config").arg(&config).output().unwrap();
+    std::fs::write(
+        config.join("payroute.yaml"),
+        "listen:\n  grpc: 127.0.0.1:0\n  gprc: 1\n",
+    )
+    .unwrap();
+    let output = payroute()
+        .arg("config")
+        .arg("check")
+        .arg("--config")
+        .arg(&config)
+        .output()
+        .unwrap();
     let said = stderr(&output);
-    assert!(said.contains("payroute.yaml:3:3") && said.contains("gprc"), "{said}");
+    assert!(
+        said.contains("payroute.yaml:3:3") && said.contains("gprc"),
+        "{said}"
+    );
 }
 
 #[test]
 fn the_example_configuration_is_good() {
-    let output =
-        payroute().args(["config", "check", "--config"]).arg(support::example_config()).output().unwrap();
+    let output = payroute()
+        .args(["config", "check", "--config"])
+        .arg(support::example_config())
+        .output()
+        .unwrap();
     assert!(output.status.success(), "{}", stderr(&output));
 }

@@ -41,38 +41,65 @@ pub(crate) async fn run(ctl: Ctl, out: &mut impl Write) -> anyhow::Result<()> {
     let mut routing = RoutingServiceClient::with_interceptor(connection.clone(), bearer.clone());
     match ctl.command {
         CtlCommand::Route(args) => {
-            let answer = routing.route(route_request(args)).await.map_err(refused)?.into_inner();
+            let answer = routing
+                .route(route_request(args))
+                .await
+                .map_err(refused)?
+                .into_inner();
             show::decision(out, &answer, &BASE64.encode(&answer.decision_token))?;
         }
         CtlCommand::Report(args) => {
-            let answer = routing.report_outcome(report_request(args)?).await.map_err(refused)?.into_inner();
+            let answer = routing
+                .report_outcome(report_request(args)?)
+                .await
+                .map_err(refused)?
+                .into_inner();
             show::outcome(out, &answer)?;
         }
         CtlCommand::Payment { payment, merchant } => {
-            let request = v1::GetPaymentRequest { merchant_id: merchant, payment_id: payment };
-            show::payment(out, &routing.get_payment(request).await.map_err(refused)?.into_inner())?;
+            let request = v1::GetPaymentRequest {
+                merchant_id: merchant,
+                payment_id: payment,
+            };
+            show::payment(
+                out,
+                &routing.get_payment(request).await.map_err(refused)?.into_inner(),
+            )?;
         }
         CtlCommand::Health => {
             let mut health = ChannelHealthServiceClient::with_interceptor(connection, bearer);
             let request = v1::ListChannelHealthRequest::default();
-            show::health(out, &health.list_channel_health(request).await.map_err(refused)?.into_inner())?;
+            show::health(
+                out,
+                &health
+                    .list_channel_health(request)
+                    .await
+                    .map_err(refused)?
+                    .into_inner(),
+            )?;
         }
     }
     Ok(())
 }
 
 fn bearer(ctl: &Ctl) -> anyhow::Result<Bearer> {
-    let Some(file) = &ctl.token_file else { return Ok(Bearer(None)) };
+    let Some(file) = &ctl.token_file else {
+        return Ok(Bearer(None));
+    };
     let token = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
     let header = format!("Bearer {}", token.trim());
-    let mut header: MetadataValue<Ascii> =
-        header.parse().with_context(|| format!("{} does not hold a token", file.display()))?;
+    let mut header: MetadataValue<Ascii> = header
+        .parse()
+        .with_context(|| format!("{} does not hold a token", file.display()))?;
     header.set_sensitive(true);
     Ok(Bearer(Some(header)))
 }
 
 /// The service's own words: its message names every field that is wrong.
-#[expect(clippy::needless_pass_by_value, reason = "used as a function on the error of a result")]
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "used as a function on the error of a result"
+)]
 fn refused(status: Status) -> anyhow::Error {
     anyhow::anyhow!("{:?}: {}", status.code(), status.message())
 }
@@ -89,15 +116,23 @@ fn route_request(args: RouteArgs) -> v1::RouteRequest {
         exclude_channels: args.exclude,
         country: "CN".to_owned(),
         locale: "en".to_owned(),
-        customer: Some(v1::Customer { is_new: args.new_customer, ..v1::Customer::default() }),
-        device: Some(v1::Device { os: args.os, ..v1::Device::default() }),
+        customer: Some(v1::Customer {
+            is_new: args.new_customer,
+            ..v1::Customer::default()
+        }),
+        device: Some(v1::Device {
+            os: args.os,
+            ..v1::Device::default()
+        }),
         explain: true,
         ..v1::RouteRequest::default()
     }
 }
 
 fn report_request(args: ReportArgs) -> anyhow::Result<v1::ReportOutcomeRequest> {
-    let decision_token = BASE64.decode(&args.token).context("the token is not what `ctl route` printed")?;
+    let decision_token = BASE64
+        .decode(&args.token)
+        .context("the token is not what `ctl route` printed")?;
     let result = match args.result {
         ReportedResult::Succeeded => v1::Result::Succeeded,
         ReportedResult::Declined => v1::Result::Declined,

@@ -7,18 +7,42 @@ use proto::v1;
 
 /// A decision, and the commands that report what became of it.
 pub(super) fn decision(out: &mut impl Write, answer: &v1::RouteResponse, token: &str) -> io::Result<()> {
-    writeln!(out, "{}", answer.action().as_str_name().trim_start_matches("ACTION_"))?;
+    writeln!(
+        out,
+        "{}",
+        answer.action().as_str_name().trim_start_matches("ACTION_")
+    )?;
     if let Some(channel) = &answer.channel {
-        let account = if channel.account.is_empty() { String::new() } else { format!(" ({})", channel.account) };
+        let account = if channel.account.is_empty() {
+            String::new()
+        } else {
+            format!(" ({})", channel.account)
+        };
         writeln!(out, "  channel      {}{account}", channel.channel_id)?;
         writeln!(out, "  attempt key  {}", channel.attempt_key)?;
         writeln!(out, "  timeout      {} ms", channel.timeout_ms)?;
-        writeln!(out, "  estimate     {:.1} % likely to succeed", channel.success_estimate * 100.0)?;
+        writeln!(
+            out,
+            "  estimate     {:.1} % likely to succeed",
+            channel.success_estimate * 100.0
+        )?;
     }
-    let rule = format!("{} ({}), policy {}", answer.matched_rule, answer.strategy, answer.policy_version);
+    let rule = format!(
+        "{} ({}), policy {}",
+        answer.matched_rule, answer.strategy, answer.policy_version
+    );
     writeln!(out, "  rule         {rule}")?;
-    for fallback in answer.fallbacks.iter().filter_map(|fallback| fallback.channel.as_ref()) {
-        writeln!(out, "  then         {} ({:.1} %)", fallback.channel_id, fallback.success_estimate * 100.0)?;
+    for fallback in answer
+        .fallbacks
+        .iter()
+        .filter_map(|fallback| fallback.channel.as_ref())
+    {
+        writeln!(
+            out,
+            "  then         {} ({:.1} %)",
+            fallback.channel_id,
+            fallback.success_estimate * 100.0
+        )?;
     }
     for offer in &answer.offer_methods {
         writeln!(out, "  offer        {}: {}", offer.method, offer.reason)?;
@@ -34,9 +58,16 @@ pub(super) fn decision(out: &mut impl Write, answer: &v1::RouteResponse, token: 
     }
     if let Some(channel) = &answer.channel {
         writeln!(out, "\nReport what became of it with one of:")?;
-        for (result, code) in [("succeeded", "OK"), ("declined", "INSUFFICIENT_FUNDS"), ("timed_out", "TIMEOUT")] {
+        for (result, code) in [
+            ("succeeded", "OK"),
+            ("declined", "INSUFFICIENT_FUNDS"),
+            ("timed_out", "TIMEOUT"),
+        ] {
             let channel = &channel.channel_id;
-            writeln!(out, "  payroute ctl report --provider payroute --code {code} {token} {channel} {result}")?;
+            writeln!(
+                out,
+                "  payroute ctl report --provider payroute --code {code} {token} {channel} {result}"
+            )?;
         }
     }
     Ok(())
@@ -44,10 +75,18 @@ pub(super) fn decision(out: &mut impl Write, answer: &v1::RouteResponse, token: 
 
 /// What an outcome means, and what to do now.
 pub(super) fn outcome(out: &mut impl Write, answer: &v1::ReportOutcomeResponse) -> io::Result<()> {
-    let again = if answer.duplicate { " (reported before, counted once)" } else { "" };
+    let again = if answer.duplicate {
+        " (reported before, counted once)"
+    } else {
+        ""
+    };
     writeln!(out, "{}{again}", answer.state)?;
     if let Some(failure) = &answer.failure {
-        writeln!(out, "  reason       {} ({}, {})", failure.reason, failure.certainty, failure.side)?;
+        writeln!(
+            out,
+            "  reason       {} ({}, {})",
+            failure.reason, failure.certainty, failure.side
+        )?;
     }
     if let Some(next) = &answer.next {
         let action = next.action().as_str_name().trim_start_matches("NEXT_ACTION_");
@@ -57,7 +96,11 @@ pub(super) fn outcome(out: &mut impl Write, answer: &v1::ReportOutcomeResponse) 
         }
     }
     if let Some(message) = &answer.customer_message {
-        writeln!(out, "  customer     {} {} {}", message.what, message.todo, message.contact)?;
+        writeln!(
+            out,
+            "  customer     {} {} {}",
+            message.what, message.todo, message.contact
+        )?;
     }
     if !answer.operator_note.is_empty() {
         writeln!(out, "  operator     {}", answer.operator_note)?;
@@ -69,19 +112,42 @@ pub(super) fn outcome(out: &mut impl Write, answer: &v1::ReportOutcomeResponse) 
 pub(super) fn payment(out: &mut impl Write, answer: &v1::GetPaymentResponse) -> io::Result<()> {
     writeln!(out, "{} of {}", answer.payment_id, answer.merchant_id)?;
     for decision in &answer.decisions {
-        let action = decision.action().as_str_name().trim_start_matches("ACTION_").to_lowercase();
+        let action = decision
+            .action()
+            .as_str_name()
+            .trim_start_matches("ACTION_")
+            .to_lowercase();
         let (at, rule) = (time(decision.decided_at.as_ref()), &decision.matched_rule);
-        writeln!(out, "  {at}  attempt {}: {action} {} by {rule}", decision.attempt_no, decision.channel_id)?;
+        writeln!(
+            out,
+            "  {at}  attempt {}: {action} {} by {rule}",
+            decision.attempt_no, decision.channel_id
+        )?;
     }
     for attempt in &answer.attempts {
         let (at, amount) = (time(attempt.received_at.as_ref()), amount(attempt));
         let (channel, state, ms) = (&attempt.channel_id, &attempt.state, attempt.latency_ms);
-        writeln!(out, "  {at}  {}: {amount} on {channel}, {state} after {ms} ms", attempt.attempt_id)?;
+        writeln!(
+            out,
+            "  {at}  {}: {amount} on {channel}, {state} after {ms} ms",
+            attempt.attempt_id
+        )?;
         if let Some(failure) = &attempt.failure {
-            writeln!(out, "      {} {} -> {} ({})", attempt.provider, attempt.code, failure.reason, failure.certainty)?;
+            writeln!(
+                out,
+                "      {} {} -> {} ({})",
+                attempt.provider, attempt.code, failure.reason, failure.certainty
+            )?;
         }
         for change in attempt.changes.iter().skip(1) {
-            writeln!(out, "      {}  {} -> {} ({})", time(change.at.as_ref()), change.from, change.to, change.source)?;
+            writeln!(
+                out,
+                "      {}  {} -> {} ({})",
+                time(change.at.as_ref()),
+                change.from,
+                change.to,
+                change.source
+            )?;
         }
         if let Some(message) = &attempt.customer_message {
             writeln!(out, "      customer: {} {}", message.what, message.todo)?;
@@ -92,9 +158,18 @@ pub(super) fn payment(out: &mut impl Write, answer: &v1::GetPaymentResponse) -> 
 
 /// The health of every channel.
 pub(super) fn health(out: &mut impl Write, answer: &v1::ListChannelHealthResponse) -> io::Result<()> {
-    writeln!(out, "{:<16} {:<12} {:>8} {:>9} {:>9} {:>9}", "channel", "state", "last min", "technical", "success", "p95")?;
+    writeln!(
+        out,
+        "{:<16} {:<12} {:>8} {:>9} {:>9} {:>9}",
+        "channel", "state", "last min", "technical", "success", "p95"
+    )?;
     for channel in &answer.channels {
-        let minute = channel.windows.iter().find(|view| view.window_secs == 60).cloned().unwrap_or_default();
+        let minute = channel
+            .windows
+            .iter()
+            .find(|view| view.window_secs == 60)
+            .cloned()
+            .unwrap_or_default();
         writeln!(
             out,
             "{:<16} {:<12} {:>8} {:>9} {:>9} {:>9} {}",
@@ -103,7 +178,9 @@ pub(super) fn health(out: &mut impl Write, answer: &v1::ListChannelHealthRespons
             minute.total,
             percent(minute.technical_success_bp),
             percent(minute.success_bp),
-            minute.latency_ms_p95.map_or_else(|| "-".to_owned(), |ms| format!("{ms:.0} ms")),
+            minute
+                .latency_ms_p95
+                .map_or_else(|| "-".to_owned(), |ms| format!("{ms:.0} ms")),
             channel.reason,
         )?;
     }
@@ -115,10 +192,18 @@ fn percent(rate_bp: Option<u32>) -> String {
 }
 
 fn time(at: Option<&prost_types::Timestamp>) -> String {
-    at.and_then(proto::time::from_wire).map_or_else(|| "-".to_owned(), |at| format!("{at:.3}"))
+    at.and_then(proto::time::from_wire)
+        .map_or_else(|| "-".to_owned(), |at| format!("{at:.3}"))
 }
 
 fn amount(attempt: &v1::AttemptRecord) -> String {
-    let money = attempt.currency.parse::<Currency>().ok().and_then(|currency| Money::new(attempt.amount_minor, currency).ok());
-    money.map_or_else(|| format!("{} {}", attempt.amount_minor, attempt.currency), |money| money.to_string())
+    let money = attempt
+        .currency
+        .parse::<Currency>()
+        .ok()
+        .and_then(|currency| Money::new(attempt.amount_minor, currency).ok());
+    money.map_or_else(
+        || format!("{} {}", attempt.amount_minor, attempt.currency),
+        |money| money.to_string(),
+    )
 }

@@ -9,11 +9,11 @@ use super::{InvalidSettings, Settings};
 
 /// Where the settings come from: `--config` and the flags.
 #[derive(Clone, Debug)]
-pub struct Flags {
+pub(crate) struct Flags {
     /// The configuration folder.
-    pub folder: PathBuf,
+    pub(crate) folder: PathBuf,
     /// The keys given as flags, with their values.
-    pub given: Vec<(String, String)>,
+    pub(crate) given: Vec<(String, String)>,
 }
 
 impl Flags {
@@ -21,16 +21,22 @@ impl Flags {
     ///
     /// # Errors
     /// As [`Settings::load`].
-    pub fn load(&self) -> Result<Settings, InvalidSettings> {
+    pub(crate) fn load(&self) -> Result<Settings, InvalidSettings> {
         Settings::load(&self.folder, std::env::vars(), &self.given)
     }
 }
 
 impl FromArgMatches for Flags {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, Error> {
-        let folder = matches.get_one::<PathBuf>("config").cloned().unwrap_or_else(|| "config".into());
+        let folder = matches
+            .get_one::<PathBuf>("config")
+            .cloned()
+            .unwrap_or_else(|| "config".into());
         let given = |path: &str| Some((path.to_owned(), matches.get_one::<String>(path)?.clone()));
-        Ok(Self { folder, given: KEYS.iter().filter_map(|key| given(key.path)).collect() })
+        Ok(Self {
+            folder,
+            given: KEYS.iter().filter_map(|key| given(key.path)).collect(),
+        })
     }
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), Error> {
@@ -49,7 +55,19 @@ impl Args for Flags {
             .help("configuration folder");
         let flag = |key: &super::keys::Key| {
             let help = format!("{} [env: {}]", key.about, key.variable());
-            Arg::new(key.path).long(key.flag()).value_name(key.value).help(help).help_heading("Settings")
+            let arg = Arg::new(key.path)
+                .long(key.flag())
+                .value_name(key.value)
+                .help(help)
+                .help_heading("Settings");
+            match key.path {
+                // The one flag that people type, often without a value.
+                "listen.insecure" => arg
+                    .visible_alias("insecure")
+                    .num_args(0..=1)
+                    .default_missing_value("true"),
+                _ => arg,
+            }
         };
         command.arg(folder).args(KEYS.iter().map(flag))
     }

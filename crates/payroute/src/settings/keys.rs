@@ -2,25 +2,25 @@
 
 /// A setting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Key {
+pub(crate) struct Key {
     /// Its path in the file, as in `listen.grpc`.
-    pub path: &'static str,
+    pub(crate) path: &'static str,
     /// What to write where a value stands, as in `ADDRESS`.
-    pub value: &'static str,
+    pub(crate) value: &'static str,
     /// What it is for, with unit and range.
-    pub about: &'static str,
+    pub(crate) about: &'static str,
 }
 
 impl Key {
     /// The environment variable: `listen.grpc` is `PAYROUTE_LISTEN__GRPC`.
     #[must_use]
-    pub fn variable(&self) -> String {
+    pub(crate) fn variable(&self) -> String {
         format!("PAYROUTE_{}", self.path.replace('.', "__").to_uppercase())
     }
 
     /// The flag without its dashes: `listen.grpc` is `listen-grpc`.
     #[must_use]
-    pub fn flag(&self) -> String {
+    pub(crate) fn flag(&self) -> String {
         self.path.replace(['.', '_'], "-")
     }
 }
@@ -30,27 +30,75 @@ const fn key(path: &'static str, value: &'static str, about: &'static str) -> Ke
 }
 
 /// Every setting, in the order of the documentation.
-pub const KEYS: [Key; 14] = [
-    key("listen.grpc", "ADDRESS", "where gRPC listens: routing, channel health, health check, reflection"),
-    key("listen.admin", "ADDRESS", "where HTTP listens: /metrics, /livez, /readyz"),
-    key("listen.insecure", "BOOL", "accept an address wider than loopback without bearer tokens"),
-    key("auth.tokens_file", "FILE", "bearer tokens, one `NAME SHA256` a line (`payroute token new`); empty: none asked for"),
-    key("token.keys_file", "FILE", "keys that sign decision tokens, one `NUMBER HEX` a line, the signing key first; made if missing"),
-    key("token.ttl_secs", "SECONDS", "how long an outcome may be reported after its decision, 60 to 604800"),
+pub(crate) const KEYS: [Key; 14] = [
+    key(
+        "listen.grpc",
+        "ADDRESS",
+        "where gRPC listens: routing, channel health, health check, reflection",
+    ),
+    key(
+        "listen.admin",
+        "ADDRESS",
+        "where HTTP listens: /metrics, /livez, /readyz",
+    ),
+    key(
+        "listen.insecure",
+        "BOOL",
+        "accept an address wider than loopback without bearer tokens",
+    ),
+    key(
+        "auth.tokens_file",
+        "FILE",
+        "bearer tokens, one `NAME SHA256` a line (`payroute token new`); empty: none asked for",
+    ),
+    key(
+        "token.keys_file",
+        "FILE",
+        "keys that sign decision tokens, one `NUMBER HEX` a line, the signing key first; made if missing",
+    ),
+    key(
+        "token.ttl_secs",
+        "SECONDS",
+        "how long an outcome may be reported after its decision, 60 to 604800",
+    ),
     key("ledger.path", "FILE", "the SQLite file of the ledger"),
-    key("health.snapshot_ms", "MILLISECONDS", "how often channel health is published, 50 to 5000"),
-    key("health.rebuild_secs", "SECONDS", "how much of the ledger is read back at start, 0 to 86400"),
-    key("log.filter", "DIRECTIVES", "what to log: a level, or directives such as `info,router=debug`"),
+    key(
+        "health.snapshot_ms",
+        "MILLISECONDS",
+        "how often channel health is published, 50 to 5000",
+    ),
+    key(
+        "health.rebuild_secs",
+        "SECONDS",
+        "how much of the ledger is read back at start, 0 to 86400",
+    ),
+    key(
+        "log.filter",
+        "DIRECTIVES",
+        "what to log: a level, or directives such as `info,router=debug`",
+    ),
     key("log.format", "FORMAT", "how to log: `text` or `json`"),
-    key("log.otlp_endpoint", "URL", "OTLP/gRPC endpoint for traces; empty: none are sent"),
-    key("files.channels", "FILE", "the channels, relative to the configuration folder"),
-    key("files.policy", "FILE", "the routing policy, relative to the configuration folder"),
+    key(
+        "log.otlp_endpoint",
+        "URL",
+        "OTLP/gRPC endpoint for traces; empty: none are sent",
+    ),
+    key(
+        "files.channels",
+        "FILE",
+        "the channels, relative to the configuration folder",
+    ),
+    key(
+        "files.policy",
+        "FILE",
+        "the routing policy, relative to the configuration folder",
+    ),
 ];
 
 /// The setting that an environment variable names: `None` for a variable that is not ours, `Err` with its name for
 /// one that looks like ours and is no setting.
 #[must_use]
-pub fn of_variable(name: &str) -> Option<Result<Key, String>> {
+pub(crate) fn of_variable(name: &str) -> Option<Result<Key, String>> {
     name.strip_prefix("PAYROUTE_")?;
     let known = KEYS.iter().find(|key| key.variable() == name);
     Some(known.copied().ok_or_else(|| name.to_owned()))

@@ -13,7 +13,9 @@ use tonic::transport::{Channel, Endpoint};
 /// The built command.
 pub fn payroute() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_payroute"));
-    command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
+    command
+        .env_clear()
+        .env("PATH", std::env::var_os("PATH").unwrap_or_default());
     command
 }
 
@@ -39,12 +41,19 @@ impl Server {
 
     /// The same with further flags.
     pub fn start_with(data: &Path, flags: &[&str]) -> Self {
-        let mut child = serve(data).args(flags).stdout(Stdio::piped()).spawn().expect("payroute starts");
+        let mut child = serve(data)
+            .args(flags)
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("payroute starts");
         let lines = BufReader::new(child.stdout.take().expect("stdout is piped")).lines();
         let (mut grpc, mut admin) = (None, None);
         for line in lines {
             let line = line.expect("stdout is text");
-            let address = |label: &str| line.strip_prefix(label).map(|rest| rest.trim().parse().expect("an address"));
+            let address = |label: &str| {
+                line.strip_prefix(label)
+                    .map(|rest| rest.trim().parse().expect("an address"))
+            };
             grpc = grpc.or_else(|| address("gRPC on"));
             admin = admin.or_else(|| address("probes on"));
             if let (Some(grpc), Some(admin)) = (grpc, admin) {
@@ -63,7 +72,13 @@ impl Server {
     /// Asks it to stop, without waiting.
     pub fn terminate(&self) {
         let id = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-TERM", &id]).status().expect("kill runs").success());
+        assert!(
+            Command::new("kill")
+                .args(["-TERM", &id])
+                .status()
+                .expect("kill runs")
+                .success()
+        );
     }
 
     /// Waits until it has ended.
@@ -85,10 +100,16 @@ impl Server {
     /// Outcomes of the last hour on all channels together, as channel health counts them.
     pub async fn counted(&self) -> u64 {
         let mut health = ChannelHealthServiceClient::new(self.connect().await);
-        let answer = health.list_channel_health(v1::ListChannelHealthRequest::default()).await;
+        let answer = health
+            .list_channel_health(v1::ListChannelHealthRequest::default())
+            .await;
         let channels = answer.expect("health answers").into_inner().channels;
         let hour = |health: &v1::ChannelHealth| {
-            health.windows.iter().find(|view| view.window_secs == 3_600).map_or(0, |view| view.total)
+            health
+                .windows
+                .iter()
+                .find(|view| view.window_secs == 3_600)
+                .map_or(0, |view| view.total)
         };
         channels.iter().map(hour).sum()
     }
@@ -113,7 +134,13 @@ impl Drop for Server {
 
 fn serve(data: &Path) -> Command {
     let mut command = payroute();
-    command.args(["serve", "--listen-grpc", "127.0.0.1:0", "--listen-admin", "127.0.0.1:0"]);
+    command.args([
+        "serve",
+        "--listen-grpc",
+        "127.0.0.1:0",
+        "--listen-admin",
+        "127.0.0.1:0",
+    ]);
     command.arg("--config").arg(example_config());
     command.arg("--ledger-path").arg(data.join("payroute.db"));
     command.arg("--token-keys-file").arg(data.join("token-keys"));
