@@ -1,7 +1,6 @@
 //! The embedded mode: routing, ledger, monitor and probes in one process.
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -39,8 +38,8 @@ pub(crate) struct Setup {
     pub(crate) shop: ShopFiles,
     /// What failures mean.
     pub(crate) catalogue: Arc<Catalogue>,
-    /// The ledger's file.
-    pub(crate) ledger: PathBuf,
+    /// The ledger's file, and how large it may grow.
+    pub(crate) ledger: SqliteSettings,
     /// The keys of tokens and receipts.
     pub(crate) keyring: Keyring,
     /// Who may call.
@@ -193,16 +192,13 @@ impl Embedded {
     }
 }
 
-async fn open_ledger(path: &Path) -> anyhow::Result<Arc<dyn Ledger>> {
+async fn open_ledger(settings: &SqliteSettings) -> anyhow::Result<Arc<dyn Ledger>> {
+    let path = &settings.path;
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         std::fs::create_dir_all(folder)
             .with_context(|| format!("cannot make the folder {}", folder.display()))?;
     }
-    let settings = SqliteSettings {
-        path: path.to_owned(),
-        max_bytes: None,
-    };
-    Ok(Arc::new(SqliteLedger::open(&settings).await?))
+    Ok(Arc::new(SqliteLedger::open(settings).await?))
 }
 
 /// The writer hands every outcome on at the moment it is durable, whether or not its caller is still there.

@@ -9,6 +9,7 @@ use anyhow::Context as _;
 use domain::catalogue::Catalogue;
 use domain::clock::SystemClock;
 use jiff::SignedDuration;
+use ledger::SqliteSettings;
 use router::auth::{Guard, Tokens};
 use telemetry::listen::{Access, bind};
 use telemetry::shutdown;
@@ -55,7 +56,10 @@ pub(crate) fn setup(folder: &Path, settings: &Settings) -> anyhow::Result<Setup>
     Ok(Setup {
         shop: ShopFiles::load(folder, &settings.files, &catalogue)?,
         catalogue,
-        ledger: settings.ledger.path.clone(),
+        ledger: SqliteSettings {
+            path: settings.ledger.path.clone(),
+            max_bytes: (settings.ledger.max_bytes != 0).then_some(settings.ledger.max_bytes),
+        },
         keyring: token_keys::load_or_make(&settings.token.keys_file)?,
         guard: Guard::new(tokens(settings)?),
         token_ttl: SignedDuration::from_secs(i64::from(settings.token.ttl_secs)),

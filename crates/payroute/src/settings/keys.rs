@@ -30,7 +30,7 @@ const fn key(path: &'static str, value: &'static str, about: &'static str) -> Ke
 }
 
 /// Every setting, in the order of the documentation.
-pub(crate) const KEYS: [Key; 14] = [
+pub(crate) const KEYS: [Key; 15] = [
     key(
         "listen.grpc",
         "ADDRESS",
@@ -62,6 +62,11 @@ pub(crate) const KEYS: [Key; 14] = [
         "how long an outcome may be reported after its decision, 60 to 604800",
     ),
     key("ledger.path", "FILE", "the SQLite file of the ledger"),
+    key(
+        "ledger.max_bytes",
+        "BYTES",
+        "how large the ledger may grow before outcomes are refused, from 1048576; 0: as large as the disk allows",
+    ),
     key(
         "health.snapshot_ms",
         "MILLISECONDS",

@@ -15,6 +15,9 @@ use serde::{Deserialize, Serialize};
 /// Name of the settings file in the configuration folder.
 pub(crate) const FILE: &str = "payroute.yaml";
 
+/// Smallest bound on the ledger's size, in bytes: below it not even a start would fit.
+const SMALLEST_LEDGER: u64 = 1 << 20;
+
 /// All settings.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -90,12 +93,15 @@ impl Default for Token {
 pub(crate) struct Ledger {
     /// The SQLite file.
     pub(crate) path: PathBuf,
+    /// How large the file may grow, in bytes, from 1 MiB; 0: as large as the disk allows.
+    pub(crate) max_bytes: u64,
 }
 
 impl Default for Ledger {
     fn default() -> Self {
         Self {
             path: "data/payroute.db".into(),
+            max_bytes: 0,
         }
     }
 }
@@ -229,6 +235,12 @@ impl Settings {
         within("token.ttl_secs", self.token.ttl_secs, 60..=604_800);
         within("health.snapshot_ms", self.health.snapshot_ms, 50..=5_000);
         within("health.rebuild_secs", self.health.rebuild_secs, 0..=86_400);
+        let max_bytes = self.ledger.max_bytes;
+        if max_bytes != 0 && max_bytes < SMALLEST_LEDGER {
+            wrong.push(format!(
+                "ledger.max_bytes: is {max_bytes}, expected 0 or at least {SMALLEST_LEDGER}"
+            ));
+        }
         if wrong.is_empty() {
             Ok(())
         } else {
