@@ -32,6 +32,9 @@ use crate::shop_files::ShopFiles;
 /// The condition that turns when the process begins to stop.
 const NOT_STOPPING: &str = "not_stopping";
 
+/// How long calls in flight may take to be answered, within [`DEADLINE`].
+const IN_FLIGHT: Duration = Duration::from_secs(3);
+
 /// What an embedded Payroute is started with.
 pub(crate) struct Setup {
     /// What the shop routes by.
@@ -176,7 +179,13 @@ impl Embedded {
         let drain = Drain::new()
             .then("calls in flight", async move {
                 servers.cancel();
-                let _ = grpc_task.await;
+                // A caller that never reads its answer must not keep the ledger from being closed.
+                if tokio::time::timeout(IN_FLIGHT, grpc_task).await.is_err() {
+                    tracing::warn!(
+                        "calls were still in flight after {} s and are given up",
+                        IN_FLIGHT.as_secs()
+                    );
+                }
             })
             .then("the ledger", async move {
                 if let Err(error) = writer.close().await {

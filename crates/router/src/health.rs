@@ -7,11 +7,14 @@ use std::time::Duration;
 use domain::outcome::OutcomeClass;
 use domain::snapshot::{ChannelHealth, HealthSnapshot, ViewHealth};
 use domain::success_rate::SuccessRate;
+use futures_util::StreamExt as _;
 use proto::v1::channel_health_service_server::ChannelHealthService;
 use proto::violation::Violations;
 use proto::{time, v1};
 use stats::live::Live;
-use tokio_stream::{Stream, StreamExt, wrappers::WatchStream};
+use tokio_stream::Stream;
+use tokio_stream::wrappers::WatchStream;
+use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 
 /// Bounds of `min_interval_ms`.
@@ -23,13 +26,14 @@ const DEFAULT_INTERVAL_MS: u32 = 1_000;
 #[derive(Clone, Debug)]
 pub struct Health {
     live: Arc<Live>,
+    stop: CancellationToken,
 }
 
 impl Health {
-    /// The service over `live`.
+    /// The service over `live`. What is followed ends when `stop` is cancelled: a stop would wait for it for ever.
     #[must_use]
-    pub fn new(live: Arc<Live>) -> Self {
-        Self { live }
+    pub fn new(live: Arc<Live>, stop: CancellationToken) -> Self {
+        Self { live, stop }
     }
 }
 
@@ -67,9 +71,11 @@ impl ChannelHealthService for Health {
             }
         };
         let snapshots = WatchStream::new(self.live.watch());
-        let paced = snapshots.throttle(Duration::from_millis(u64::from(interval)));
-        let answers = paced.map(move |snapshot| Ok(to_wire(&snapshot, &channel_ids)));
-        Ok(Response::new(Box::pin(answers)))
+        let paced = tokio_stream::StreamExt::throttle(snapshots, Duration::from_millis(u64::from(interval)));
+        let answers =
+            futures_util::StreamExt::map(paced, move |snapshot| Ok(to_wire(&snapshot, &channel_ids)));
+        let until = self.stop.clone().cancelled_owned();
+        Ok(Response::new(Box::pin(answers.take_until(until))))
     }
 }
 

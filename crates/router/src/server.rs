@@ -75,8 +75,10 @@ pub async fn serve(
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
         .build_v1()?;
     let guarded = InterceptorLayer::new(guard);
-    let routing = RoutingServiceServer::new(Service::new(routing)).max_decoding_message_size(MAX_MESSAGE);
-    let health = ChannelHealthServiceServer::new(Health::new(live)).max_decoding_message_size(MAX_MESSAGE);
+    let routing =
+        RoutingServiceServer::new(Service::new(routing, stop.clone())).max_decoding_message_size(MAX_MESSAGE);
+    let health = ChannelHealthServiceServer::new(Health::new(live, stop.clone()))
+        .max_decoding_message_size(MAX_MESSAGE);
     let served = Server::builder()
         .http2_max_pending_accept_reset_streams(Some(MAX_PENDING_RESETS))
         .max_concurrent_streams(MAX_STREAMS)

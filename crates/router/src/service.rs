@@ -8,6 +8,7 @@ use proto::v1::routing_service_server::RoutingService;
 use proto::v1::{self, ReportError};
 use telemetry::trace;
 use tokio_stream::Stream;
+use tokio_util::sync::CancellationToken;
 use tonic::metadata::MetadataMap;
 use tonic::{Request, Response, Status, Streaming};
 use tracing::{Instrument, Span, info_span};
@@ -22,13 +23,15 @@ const STREAM_WINDOW: usize = 256;
 #[derive(Clone, Debug)]
 pub struct Service {
     routing: Arc<Routing>,
+    stop: CancellationToken,
 }
 
 impl Service {
-    /// The service over `routing`.
+    /// The service over `routing`. Streams of reports take no more when `stop` is cancelled; what they took is
+    /// answered.
     #[must_use]
-    pub fn new(routing: Arc<Routing>) -> Self {
-        Self { routing }
+    pub fn new(routing: Arc<Routing>, stop: CancellationToken) -> Self {
+        Self { routing, stop }
     }
 }
 
@@ -62,7 +65,8 @@ impl RoutingService for Service {
     ) -> Result<Response<Self::ReportOutcomesStream>, Status> {
         let (span, trace_id) = span("ReportOutcomes", request.metadata());
         let routing = Arc::clone(&self.routing);
-        let answers = request.into_inner().map(move |report| {
+        let until = self.stop.clone().cancelled_owned();
+        let answers = request.into_inner().take_until(until).map(move |report| {
             let (routing, trace_id) = (Arc::clone(&routing), trace_id.clone());
             async move {
                 let report = report?;
