@@ -6,14 +6,13 @@ use std::sync::Arc;
 use futures_util::StreamExt;
 use proto::v1::routing_service_server::RoutingService;
 use proto::v1::{self, ReportError};
-use telemetry::trace;
 use tokio_stream::Stream;
 use tokio_util::sync::CancellationToken;
-use tonic::metadata::MetadataMap;
 use tonic::{Request, Response, Status, Streaming};
-use tracing::{Instrument, Span, info_span};
+use tracing::Instrument;
 
 use crate::error::CallError;
+use crate::observe::Call;
 use crate::routing::Routing;
 
 /// How many reports of one stream are on their way to the ledger at once: enough to fill a group commit.
@@ -38,22 +37,19 @@ impl Service {
 #[tonic::async_trait]
 impl RoutingService for Service {
     async fn route(&self, request: Request<v1::RouteRequest>) -> Result<Response<v1::RouteResponse>, Status> {
-        let (span, _) = span("Route", request.metadata());
-        let answer = span.in_scope(|| self.routing.route(request.into_inner()));
-        answer.map(Response::new).map_err(Status::from)
+        let call = Call::begin("payroute.v1.RoutingService/Route", request.metadata());
+        let answer = call.span.in_scope(|| self.routing.route(request.into_inner()));
+        call.end(answer)
     }
 
     async fn report_outcome(
         &self,
         request: Request<v1::ReportOutcomeRequest>,
     ) -> Result<Response<v1::ReportOutcomeResponse>, Status> {
-        let (span, trace_id) = span("ReportOutcome", request.metadata());
-        let answer = self
-            .routing
-            .report(request.into_inner(), trace_id)
-            .instrument(span)
-            .await;
-        answer.map(Response::new).map_err(Status::from)
+        let call = Call::begin("payroute.v1.RoutingService/ReportOutcome", request.metadata());
+        let report = self.routing.report(request.into_inner(), call.trace_id.clone());
+        let answer = report.instrument(call.span.clone()).await;
+        call.end(answer)
     }
 
     type ReportOutcomesStream =
@@ -63,7 +59,8 @@ impl RoutingService for Service {
         &self,
         request: Request<Streaming<v1::ReportOutcomeRequest>>,
     ) -> Result<Response<Self::ReportOutcomesStream>, Status> {
-        let (span, trace_id) = span("ReportOutcomes", request.metadata());
+        let Call { span, trace_id, .. } =
+            Call::begin("payroute.v1.RoutingService/ReportOutcomes", request.metadata());
         let routing = Arc::clone(&self.routing);
         let until = self.stop.clone().cancelled_owned();
         let answers = request.into_inner().take_until(until).map(move |report| {
@@ -89,18 +86,20 @@ impl RoutingService for Service {
         &self,
         request: Request<v1::ResolveAttemptRequest>,
     ) -> Result<Response<v1::ResolveAttemptResponse>, Status> {
-        let (span, _) = span("ResolveAttempt", request.metadata());
-        let answer = self.routing.resolve(request.into_inner()).instrument(span).await;
-        answer.map(Response::new).map_err(Status::from)
+        let call = Call::begin("payroute.v1.RoutingService/ResolveAttempt", request.metadata());
+        let resolve = self.routing.resolve(request.into_inner());
+        let answer = resolve.instrument(call.span.clone()).await;
+        call.end(answer)
     }
 
     async fn get_payment(
         &self,
         request: Request<v1::GetPaymentRequest>,
     ) -> Result<Response<v1::GetPaymentResponse>, Status> {
-        let (span, _) = span("GetPayment", request.metadata());
-        let answer = self.routing.payment(request.into_inner()).instrument(span).await;
-        answer.map(Response::new).map_err(Status::from)
+        let call = Call::begin("payroute.v1.RoutingService/GetPayment", request.metadata());
+        let look_up = self.routing.payment(request.into_inner());
+        let answer = look_up.instrument(call.span.clone()).await;
+        call.end(answer)
     }
 }
 
@@ -119,11 +118,4 @@ fn refused(attempt_id: String, error: CallError) -> v1::ReportOutcomesResponse {
             message: status.message().to_owned(),
         }),
     }
-}
-
-/// A span for the call, in the caller's trace, and the id of that trace.
-fn span(method: &'static str, metadata: &MetadataMap) -> (Span, Option<String>) {
-    let span = info_span!("call", "rpc.method" = method);
-    let trace_id = trace::join(&span, metadata.as_ref());
-    (span, trace_id)
 }
