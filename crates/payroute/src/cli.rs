@@ -29,6 +29,12 @@ pub(crate) enum Command {
     },
     /// Make a payment by hand against a running service
     Ctl(Ctl),
+    /// Let a simulator ask the brain where simulated payments go; loopback only, keeps nothing
+    Referee {
+        /// Where to listen; port 0 takes a free one
+        #[arg(long, default_value = "127.0.0.1:7435")]
+        addr: SocketAddr,
+    },
     /// Make a bearer token
     Token {
         /// What about it.

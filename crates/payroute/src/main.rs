@@ -4,6 +4,7 @@ mod cli;
 mod config_command;
 mod ctl;
 mod embedded;
+mod referee;
 mod serve;
 mod settings;
 mod shop_files;
@@ -38,5 +39,6 @@ async fn run(command: Command) -> anyhow::Result<()> {
         Command::Config { command } => config_command::run(command, &mut out),
         Command::Ctl(ctl) => ctl::run(ctl, &mut out).await,
         Command::Token { command } => token_command::run(command, &mut out),
+        Command::Referee { addr } => referee::serve(addr).await,
     }
 }

@@ -53,10 +53,17 @@ impl Latency {
         self.answers
     }
 
-    /// The 50th, 81st, 94th and 99th percentile, in seconds.
-    pub(super) fn percentiles(&self) -> [f64; 4] {
-        let [_, _, _, below, above, _, high, highest] = self.quantiles.map(f64::from);
-        [f64::midpoint(below, above), high, highest, f64::from(self.tail)]
+    /// The 19th, 31st, 50th, 81st, 94th and 99th percentile, in seconds.
+    pub(super) fn percentiles(&self) -> [f64; 6] {
+        let [_, low, lower, below, above, _, high, highest] = self.quantiles.map(f64::from);
+        let median = f64::midpoint(below, above);
+        [low, lower, median, high, highest, f64::from(self.tail)]
+    }
+
+    /// The median, in seconds.
+    pub(super) fn median(&self) -> f64 {
+        let [_, _, median, ..] = self.percentiles();
+        median
     }
 
     /// The share of answers that take longer than `seconds`; 0 while nothing is known.
@@ -86,7 +93,7 @@ mod tests {
             let place = (f64::from(round) * 0.618_033_988_75).fract();
             latency.learn(1.0 + place, &params);
         }
-        let [half, _, high, _] = latency.percentiles();
+        let [_, _, half, _, high, _] = latency.percentiles();
         assert!((half - 1.5).abs() < 0.1, "median {half}");
         assert!((high - 1.94).abs() < 0.1, "94th percentile {high}");
         assert!((latency.share_beyond(1.5) - 0.5).abs() < 0.2);
@@ -102,7 +109,7 @@ mod tests {
         for _ in 0..400 {
             latency.learn(3.5, &params);
         }
-        let [half, ..] = latency.percentiles();
+        let half = latency.median();
         assert!(half > 3.0, "median {half}");
     }
 

@@ -198,10 +198,7 @@ impl Member {
 
     /// Whether answers of the segment's method take much longer than those of the channel's fastest.
     pub(super) fn is_slow(&self, segment: Segment, params: &Params) -> bool {
-        let median = |way: &Way| {
-            let [median, ..] = way.latency.percentiles();
-            (way.latency.answers() > 0).then_some(median)
-        };
+        let median = |way: &Way| (way.latency.answers() > 0).then(|| way.latency.median());
         let fastest = self
             .ways
             .iter()

@@ -177,8 +177,8 @@ impl Default for Latency {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Silence {
-    /// Cumulative evidence of an attempt older than the 50th, 81st, 94th and 99th percentile.
-    pub steps: [f64; 4],
+    /// Cumulative evidence of an attempt older than the 19th, 31st, 50th, 81st, 94th and 99th percentile.
+    pub steps: [f64; 6],
     /// Each percentile is multiplied by this before it counts as passed.
     pub margin: f64,
     /// Answers seen before the percentiles are trusted.
@@ -200,9 +200,9 @@ pub struct Silence {
 impl Default for Silence {
     fn default() -> Self {
         Self {
-            steps: [0.44, 1.20, 2.09, 3.18],
-            margin: 1.1,
-            min_answers: 100,
+            steps: [0.12, 0.23, 0.44, 1.20, 2.09, 3.18],
+            margin: 1.0,
+            min_answers: 60,
             timeout_factor: 2.0,
             min_timeout_s: 0.4,
             unknown_timeout_s: 10.0,
@@ -352,6 +352,10 @@ pub struct Correlation {
     pub issuers_within_s: f64,
     /// One issuer tripped on two channels, or one method on all, within this: the issuer or method is down.
     pub channels_within_s: f64,
+    /// What stays of the channel's evidence when one of its issuers trips, as a share of what trips.
+    pub rest_of_issuer: f64,
+    /// The same when one of its methods trips.
+    pub rest_of_method: f64,
     /// Successes in a row that end an incident.
     pub successes_to_end: u8,
 }
@@ -362,6 +366,8 @@ impl Default for Correlation {
             methods_within_s: 30.0,
             issuers_within_s: 20.0,
             channels_within_s: 60.0,
+            rest_of_issuer: 0.5,
+            rest_of_method: 0.7,
             successes_to_end: 3,
         }
     }

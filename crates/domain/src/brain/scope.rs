@@ -3,6 +3,8 @@
 //! Evidence goes to the issuer's breaker, then the method's, then the channel's. A channel that is not healthy
 //! owns its evidence; what tripped a part is taken out of the whole.
 
+use std::sync::Arc;
+
 use super::breaker::{Breaker, Reason};
 use super::health::{Event, Scope, Shift};
 use super::intern::Segment;
@@ -115,7 +117,7 @@ impl Brain {
         match part {
             Part::Channel => self.take_over(at, channel),
             Part::Issuer(issuer) => {
-                self.take_out(at, channel);
+                self.take_out(at, channel, part);
                 let tripped = self.count_tripped(at, channel, Part::Issuer(issuer));
                 if tripped >= self.names.issuers().clamp(2, 3) {
                     self.trip(at, channel, Part::Channel, Reason::Spread);
@@ -130,7 +132,7 @@ impl Brain {
                 }
             }
             Part::Method(method) => {
-                self.take_out(at, channel);
+                self.take_out(at, channel, part);
                 if self.count_tripped(at, channel, part) >= 2 {
                     self.trip(at, channel, Part::Channel, Reason::Spread);
                     return;
@@ -171,17 +173,24 @@ impl Brain {
         }
     }
 
-    /// What tripped a part is taken out of the evidence of the methods and of the channel.
-    fn take_out(&mut self, at: f64, channel: ChannelIx) {
-        let explained = -self.params.evidence.trip;
-        if let Some(member) = self.members.get_mut(channel.index()) {
-            member.breaker.add(at, explained, None, f64::INFINITY);
-            for (_, breaker) in member.methods.iter_mut() {
-                if !breaker.is_shut() {
-                    breaker.add(at, explained, None, f64::INFINITY);
-                }
-            }
+    /// What tripped a part is taken out of the evidence of its siblings, and of the channel down to a rest: once
+    /// something is down, it takes less to believe that everything is.
+    fn take_out(&mut self, at: f64, channel: ChannelIx, part: Part) {
+        let params = Arc::clone(&self.params);
+        let trip = params.evidence.trip;
+        let Some(member) = self.members.get_mut(channel.index()) else {
+            return;
+        };
+        let (rest, siblings) = match part {
+            Part::Issuer(_) => (params.correlation.rest_of_issuer, &mut member.methods),
+            Part::Method(_) => (params.correlation.rest_of_method, &mut member.issuers),
+            Part::Channel => return,
+        };
+        for (_, breaker) in siblings.iter_mut().filter(|(_, breaker)| !breaker.is_shut()) {
+            breaker.add(at, -trip, None, f64::INFINITY);
         }
+        let explained = trip.min((member.breaker.evidence() - rest * trip).max(0.0));
+        member.breaker.add(at, -explained, None, f64::INFINITY);
     }
 
     /// How many breakers like `part` of this channel tripped lately and are still shut.

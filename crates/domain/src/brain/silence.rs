@@ -8,10 +8,10 @@ use super::narrow::single;
 use super::params::{Evidence, Silence};
 
 /// The stage at which an attempt has provisionally timed out.
-pub(super) const TIMED_OUT: u8 = 5;
+pub(super) const TIMED_OUT: u8 = 7;
 
 /// How likely an answered attempt of a healthy channel is still silent at each stage.
-const STILL_SILENT: [f64; 5] = [0.5, 0.1875, 0.0625, 0.01, 0.005];
+const STILL_SILENT: [f64; 7] = [0.8125, 0.6875, 0.5, 0.1875, 0.0625, 0.01, 0.005];
 
 /// The share of attempts whose callers never report how they ended, for one channel x method.
 ///
@@ -41,16 +41,17 @@ impl Abandonment {
 /// The ages at which an attempt passes its stages, in seconds.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Stages {
-    steps: Option<[f64; 4]>,
+    steps: Option<[f64; 6]>,
     timeout: f64,
 }
 
 impl Stages {
     /// From what is known about the answers of a channel x method; `limit` is its configured time limit or 0.
     pub(super) fn new(latency: &Latency, limit: f64, params: &Silence) -> Self {
-        let [half, high, highest, tail] = latency.percentiles();
+        let percentiles = latency.percentiles();
+        let [.., tail] = percentiles;
         let steps = (latency.answers() >= params.min_answers)
-            .then(|| [half, high, highest, tail].map(|percentile| percentile * params.margin));
+            .then(|| percentiles.map(|percentile| percentile * params.margin));
         let timeout = if latency.answers() > 0 {
             params.timeout_factor * tail
         } else if limit > 0.0 {
@@ -139,7 +140,7 @@ mod tests {
 
     #[test]
     fn the_longer_an_attempt_is_silent_the_more_it_says() {
-        let said = [0, 1, 2, 3, 4, TIMED_OUT].map(|stage| {
+        let said = [0, 1, 2, 3, 4, 5, 6, TIMED_OUT].map(|stage| {
             evidence_of(
                 stage,
                 usual(),
@@ -148,7 +149,7 @@ mod tests {
                 &Evidence::default(),
             )
         });
-        assert!(said.is_sorted() && said[0].abs() < 1e-9 && said[5] > 4.0);
+        assert!(said.is_sorted() && said[0].abs() < 1e-9 && said[7] > 4.0);
     }
 
     #[test]
@@ -170,7 +171,7 @@ mod tests {
     #[test]
     fn percentiles_are_trusted_only_after_enough_answers() {
         let mut latency = Latency::default();
-        for _ in 0..99 {
+        for _ in 0..59 {
             latency.learn(1.0, &params::Latency::default());
         }
         let stages = Stages::new(&latency, 8.0, &Silence::default());
