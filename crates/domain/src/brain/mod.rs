@@ -33,6 +33,8 @@ mod rules;
 mod scope;
 mod silence;
 mod table;
+#[cfg(test)]
+mod tests;
 
 use std::collections::VecDeque;
 use std::sync::Arc;

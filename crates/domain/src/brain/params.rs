@@ -404,7 +404,7 @@ impl Default for Exploration {
             failover_factor: 1.0,
             revisit_share: 0.005,
             revisit_wait_s: [1.0, 30.0],
-            stale_s: 10.0,
+            stale_s: 20.0,
             stale_gap: 0.03,
         }
     }
