@@ -6,7 +6,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::narrow::single;
 use super::params::{Evidence, Recovery};
+use super::trail::Trail;
 
 /// Whether a scope takes payments.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -132,9 +134,7 @@ pub(super) struct Breaker {
     state: State,
     since: f64,
     reason: Option<Reason>,
-    evidence: f64,
-    /// When the evidence was last 0.
-    calm_at: f64,
+    trail: Trail,
     issuers: Spread,
     methods: Spread,
     /// The last trip, or minus infinity: attempts sent before it are stragglers.
@@ -160,8 +160,7 @@ impl Default for Breaker {
             state: State::Healthy,
             since: f64::NEG_INFINITY,
             reason: None,
-            evidence: 0.0,
-            calm_at: f64::NEG_INFINITY,
+            trail: Trail::new(0.0),
             issuers: Spread::Nothing,
             methods: Spread::Nothing,
             tripped_at: f64::NEG_INFINITY,
@@ -196,13 +195,14 @@ impl Breaker {
         self.reason
     }
 
-    pub(super) const fn evidence(&self) -> f64 {
-        self.evidence
+    /// The evidence for "down", at least 0.
+    pub(super) fn evidence(&self) -> f64 {
+        self.trail.sum().0
     }
 
-    /// When the evidence was last 0, in seconds.
-    pub(super) const fn calm_at(&self) -> f64 {
-        self.calm_at
+    /// When the attempts that the evidence comes from began to be sent, in seconds.
+    pub(super) fn suspect_since(&self) -> f64 {
+        self.trail.sum().1
     }
 
     pub(super) const fn tripped_at(&self) -> f64 {
@@ -233,13 +233,25 @@ impl Breaker {
         sent < self.tripped_at
     }
 
-    /// Adds evidence; taken back evidence is negative. What is known to have failed widens the spread.
-    pub(super) fn add(&mut self, now: f64, evidence: f64, failed: Option<(u16, u16)>, cap: f64) {
-        if self.evidence <= 0.0 {
-            self.calm_at = now;
+    /// Adds what an attempt sent at `sent` says; less than 0 takes doubt back. What is known to have failed, as
+    /// (method, issuer), widens the spread.
+    pub(super) fn add(&mut self, sent: f64, evidence: f64, failed: Option<(u16, u16)>, cap: f64) {
+        self.trail.add(sent, evidence);
+        let sum = self.evidence();
+        if sum > cap {
+            self.trail.lower(sum - cap);
         }
-        self.evidence = (self.evidence + evidence).clamp(0.0, cap);
-        if self.evidence <= 0.0 {
+        self.widen(sum, failed);
+    }
+
+    /// Takes off evidence that something else explains.
+    pub(super) fn lower(&mut self, evidence: f64) {
+        self.trail.lower(evidence);
+        self.widen(self.evidence(), None);
+    }
+
+    fn widen(&mut self, evidence: f64, failed: Option<(u16, u16)>) {
+        if evidence <= 0.0 {
             self.issuers = Spread::Nothing;
             self.methods = Spread::Nothing;
         } else if let Some((method, issuer)) = failed {
@@ -250,7 +262,7 @@ impl Breaker {
 
     /// Whether the evidence is enough to trip.
     pub(super) fn is_convinced(&self, params: &Evidence) -> bool {
-        matches!(self.state, State::Healthy | State::Ramping) && self.evidence >= params.trip
+        matches!(self.state, State::Healthy | State::Ramping) && self.evidence() >= params.trip
     }
 
     /// Whether the failures are seen with more than one issuer, or there is none other.
@@ -283,7 +295,7 @@ impl Breaker {
         self.state = State::Tripped;
         self.since = now;
         self.reason = Some(reason);
-        self.evidence = 0.0;
+        self.trail = Trail::new(0.0);
         self.issuers = Spread::Nothing;
         self.methods = Spread::Nothing;
         self.tripped_at = now;
@@ -399,7 +411,7 @@ impl Breaker {
         self.level = recovery.ramp_start;
         self.level_since = now;
         self.level_successes = 0;
-        self.evidence = recovery.ramp_evidence * evidence.trip;
+        self.trail = Trail::new(single(recovery.ramp_evidence * evidence.trip));
         self.probe = None;
     }
 

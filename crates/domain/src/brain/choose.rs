@@ -13,7 +13,7 @@ use super::flights::Flight;
 use super::health::Shift;
 use super::member::Forced;
 use super::node::sigmoid;
-use super::scope::Cell;
+use super::scope::{Cell, Weight};
 use super::silence::TIMED_OUT;
 use super::{Brain, Params};
 
@@ -389,6 +389,19 @@ impl Brain {
                     },
                 );
             }
+        }
+        let cell = Cell {
+            channel,
+            segment: ask.segment,
+            sent: at,
+        };
+        let alive = Weight {
+            evidence: params.silence.alive,
+            failed: false,
+        };
+        if self.flights.has_room() {
+            let heard = self.feed(at, cell, [alive; 3]);
+            flight.provisional = heard.map(|heard| if heard { alive.evidence } else { 0.0 });
         }
         self.flights.begin(ask.key, flight, due);
     }

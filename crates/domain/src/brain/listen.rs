@@ -299,7 +299,7 @@ impl Brain {
             segment: flight.segment,
             sent: flight.sent,
         };
-        if !self.has_incident(flight.segment) {
+        if flight.stage > 0 && !self.has_incident(flight.segment) {
             let weights = flight.provisional.map(|before| Weight {
                 evidence: said - before,
                 failed: said > 0.0,

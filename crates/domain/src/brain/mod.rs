@@ -35,6 +35,7 @@ mod silence;
 mod table;
 #[cfg(test)]
 mod tests;
+mod trail;
 
 use std::collections::VecDeque;
 use std::sync::Arc;

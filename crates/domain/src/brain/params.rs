@@ -179,6 +179,8 @@ impl Default for Latency {
 pub struct Silence {
     /// Cumulative evidence of an attempt older than the 19th, 31st, 50th, 81st, 94th and 99th percentile.
     pub steps: [f64; 6],
+    /// Evidence of an attempt that was just sent: one that is alive has not failed at once.
+    pub alive: f64,
     /// Each percentile is multiplied by this before it counts as passed.
     pub margin: f64,
     /// Answers seen before the percentiles are trusted.
@@ -201,6 +203,7 @@ impl Default for Silence {
     fn default() -> Self {
         Self {
             steps: [0.12, 0.23, 0.44, 1.20, 2.09, 3.18],
+            alive: -0.16,
             margin: 1.0,
             min_answers: 60,
             timeout_factor: 2.0,

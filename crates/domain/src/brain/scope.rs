@@ -63,7 +63,7 @@ impl Brain {
         for ((part, heard), weight) in Member::parts(cell.segment).into_iter().zip(audience).zip(weights) {
             if heard {
                 let failed = weight.failed.then_some(place);
-                member.part_mut(part).add(at, weight.evidence, failed, cap);
+                member.part_mut(part).add(cell.sent, weight.evidence, failed, cap);
             }
         }
         self.trip_convinced(at, cell.channel, cell.segment);
@@ -95,7 +95,7 @@ impl Brain {
         let Some(member) = self.members.get_mut(channel.index()) else {
             return;
         };
-        let since = member.part(part).calm_at();
+        let since = member.part(part).suspect_since();
         member
             .quality
             .absolve(at - self.params.change.undo_s, since, |segment| {
@@ -117,7 +117,7 @@ impl Brain {
         match part {
             Part::Channel => self.take_over(at, channel),
             Part::Issuer(issuer) => {
-                self.take_out(at, channel, part);
+                self.take_out(channel, part);
                 let tripped = self.count_tripped(at, channel, Part::Issuer(issuer));
                 if tripped >= self.names.issuers().clamp(2, 3) {
                     self.trip(at, channel, Part::Channel, Reason::Spread);
@@ -132,7 +132,7 @@ impl Brain {
                 }
             }
             Part::Method(method) => {
-                self.take_out(at, channel, part);
+                self.take_out(channel, part);
                 if self.count_tripped(at, channel, part) >= 2 {
                     self.trip(at, channel, Part::Channel, Reason::Spread);
                     return;
@@ -175,7 +175,7 @@ impl Brain {
 
     /// What tripped a part is taken out of the evidence of its siblings, and of the channel down to a rest: once
     /// something is down, it takes less to believe that everything is.
-    fn take_out(&mut self, at: f64, channel: ChannelIx, part: Part) {
+    fn take_out(&mut self, channel: ChannelIx, part: Part) {
         let params = Arc::clone(&self.params);
         let trip = params.evidence.trip;
         let Some(member) = self.members.get_mut(channel.index()) else {
@@ -187,10 +187,10 @@ impl Brain {
             Part::Channel => return,
         };
         for (_, breaker) in siblings.iter_mut().filter(|(_, breaker)| !breaker.is_shut()) {
-            breaker.add(at, -trip, None, f64::INFINITY);
+            breaker.lower(trip);
         }
         let explained = trip.min((member.breaker.evidence() - rest * trip).max(0.0));
-        member.breaker.add(at, -explained, None, f64::INFINITY);
+        member.breaker.lower(explained);
     }
 
     /// How many breakers like `part` of this channel tripped lately and are still shut.
