@@ -3,11 +3,13 @@
 use jiff::tz::TimeZone;
 
 use super::rule::Rule;
+use super::sample::Sample;
+use super::trial::Trial;
 use super::{Policy, breaker_rules, read_rule, sample, shadow};
 use crate::channels::Channels;
 use crate::diagnostic::Diagnostic;
 use crate::document::field::{Field, Findings, Table};
-use crate::document::{Value, parse};
+use crate::document::{Node, Value, parse};
 
 /// Most rules of a policy: each costs every payment some ten nanoseconds.
 const MAX_RULES: usize = 1_000;
@@ -31,36 +33,79 @@ impl Policy {
     /// for, once everything else is right.
     pub fn load(text: &str, file: &str, channels: &Channels) -> Result<Self, Vec<Diagnostic>> {
         let node = parse(text, file).map_err(|diagnostic| vec![diagnostic])?;
-        let root = Field::root(&node);
         let mut found = Findings::new(file);
-        let Some(table) = root.table(&KEYS, &mut found) else {
+        let Some(document) = Document::read(&node, channels, &mut found) else {
             return Err(found.finish(()).err().unwrap_or_default());
         };
-        let (rules, places) = read_rules(&table, channels, &mut found);
+        if found.is_empty() {
+            refuse_shadowed(&document.policy, &document.places, &mut found);
+            for test in &document.tests {
+                test.run(&document.policy, channels, &mut found);
+            }
+        }
+        found.finish(document.policy)
+    }
+
+    /// Runs the tests of the policy document `text`, called `file` in diagnostics, for `channels`: each with its own
+    /// result, in the order of the document.
+    ///
+    /// # Errors
+    /// Everything else that is wrong with the document: its tests say nothing then.
+    pub fn trials(text: &str, file: &str, channels: &Channels) -> Result<Vec<Trial>, Vec<Diagnostic>> {
+        let node = parse(text, file).map_err(|diagnostic| vec![diagnostic])?;
+        let mut found = Findings::new(file);
+        let document = Document::read(&node, channels, &mut found);
+        if let Some(document) = document.as_ref().filter(|_| found.is_empty()) {
+            refuse_shadowed(&document.policy, &document.places, &mut found);
+        }
+        found.finish(())?;
+        let trial = |document: &Document<'_>, test: &Sample<'_>| {
+            let mut found = Findings::new(file);
+            test.run(&document.policy, channels, &mut found);
+            Trial::of(test, found)
+        };
+        let trials = document
+            .iter()
+            .flat_map(|document| document.tests.iter().map(move |test| trial(document, test)));
+        Ok(trials.collect())
+    }
+}
+
+/// A document that was read. Whether it is good is in the findings; its tests have not been run.
+struct Document<'n> {
+    policy: Policy,
+    /// The field of each rule.
+    places: Vec<Field<'n>>,
+    tests: Vec<Sample<'n>>,
+}
+
+impl<'n> Document<'n> {
+    /// `None`, and reported, when it is no table at all.
+    fn read(node: &'n Node, channels: &Channels, found: &mut Findings) -> Option<Self> {
+        let table = Field::root(node).table(&KEYS, found)?;
+        let (rules, places) = read_rules(&table, channels, found);
         let default = table
-            .required("default", &mut found)
-            .map(|field| read_rule::read_default(&field, channels, &mut found));
-        let policy = Self {
-            version: read_version(&table, &mut found).unwrap_or_default(),
-            name: read_name(&table, &mut found).unwrap_or_default(),
-            timezone: read_timezone(&table, &mut found).unwrap_or(TimeZone::UTC),
+            .required("default", found)
+            .map(|field| read_rule::read_default(&field, channels, found));
+        let policy = Policy {
+            version: read_version(&table, found).unwrap_or_default(),
+            name: read_name(&table, found).unwrap_or_default(),
+            timezone: read_timezone(&table, found).unwrap_or(TimeZone::UTC),
             rules: rules.into(),
             default: default.unwrap_or_else(Rule::blank),
             breaker_rules: table
                 .get("breaker")
-                .map(|field| breaker_rules::read(&field, &mut found))
+                .map(|field| breaker_rules::read(&field, found))
                 .unwrap_or_default(),
         };
         let tests = table
             .get("tests")
-            .map_or_else(Vec::new, |field| sample::read(&field, channels, &mut found));
-        if found.is_empty() {
-            refuse_shadowed(&policy, &places, &mut found);
-            for test in &tests {
-                test.run(&policy, channels, &mut found);
-            }
-        }
-        found.finish(policy)
+            .map_or_else(Vec::new, |field| sample::read(&field, channels, found));
+        Some(Self {
+            policy,
+            places,
+            tests,
+        })
     }
 }
 

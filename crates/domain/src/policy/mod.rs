@@ -17,26 +17,29 @@
 mod attribute;
 mod breaker_rules;
 mod condition;
+mod described;
 mod explain;
 mod load;
 mod local_time;
 mod plan;
 mod read_condition;
 mod read_rule;
-mod read_sample;
 mod rule;
 mod sample;
 mod shadow;
 #[cfg(test)]
 mod tests;
+mod trial;
 
 use jiff::tz::TimeZone;
 
 pub use self::breaker_rules::{BreakerRules, CodeRules, ErrorRateRule, TimeoutRule};
+pub use self::described::Described;
 pub use self::explain::{RuleVerdict, Verdict};
 pub use self::plan::{Plan, PolicyExclusion, Strategy};
 use self::rule::Rule;
 pub use self::rule::{AdaptiveSettings, Offer};
+pub use self::trial::Trial;
 
 /// The name under which the default selection appears among the rules.
 pub const DEFAULT_RULE: &str = "default";
@@ -63,6 +66,12 @@ impl Policy {
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The time zone in which rules read the time of day and the weekday.
+    #[must_use]
+    pub fn timezone(&self) -> &TimeZone {
+        &self.timezone
     }
 
     /// The names of the rules in their order, [`DEFAULT_RULE`] last.

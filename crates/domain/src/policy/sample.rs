@@ -3,14 +3,17 @@
 use jiff::Timestamp;
 
 use super::Policy;
+use super::described;
 use super::plan::Plan;
-use super::read_sample::read_payment;
 use crate::channels::{ChannelIndex, Channels};
 use crate::document::field::{Field, Findings, Table};
 use crate::eligibility::{Circumstances, Restrictions, eligible};
 use crate::id::{ChannelId, PaymentId};
 use crate::limit::Limits;
 use crate::payment::Attributes;
+
+/// Noon of a Monday in China, for tests that do not say when.
+const DEFAULT_AT: &str = "2026-01-05T12:00:00+08:00";
 
 /// How many payments show the shares of a split.
 const DRAWS: u32 = 4_000;
@@ -20,6 +23,9 @@ const SHARE_TOLERANCE: f64 = 3.5;
 
 /// A test.
 pub(super) struct Sample<'n> {
+    pub(super) name: &'n str,
+    /// The line it begins in.
+    pub(super) line: u32,
     payment: Attributes,
     at: Timestamp,
     candidates: Vec<ChannelId>,
@@ -38,7 +44,7 @@ pub(super) fn read<'n>(field: &Field<'n>, channels: &Channels, found: &mut Findi
 fn read_one<'n>(field: &Field<'n>, channels: &Channels, found: &mut Findings) -> Option<Sample<'n>> {
     const EXPECT_KEYS: [&str; 7] = ["rule", "strategy", "first", "order", "denied", "offers", "split"];
     let table = field.table(&["name", "payment", "candidates", "expect"], found)?;
-    table.required("name", found).and_then(|name| name.text(found));
+    let name = table.required("name", found).and_then(|name| name.text(found));
     let mut candidates = Vec::new();
     if let Some(list) = table.get("candidates") {
         for item in list.items(found) {
@@ -53,7 +59,7 @@ fn read_one<'n>(field: &Field<'n>, channels: &Channels, found: &mut Findings) ->
     }
     let payment = table
         .required("payment", found)
-        .and_then(|field| read_payment(&field, found));
+        .and_then(|field| described::read(&field, found));
     let expect = table.required("expect", found)?.table(&EXPECT_KEYS, found)?;
     if expect.is_empty() {
         field.refuse(
@@ -61,10 +67,12 @@ fn read_one<'n>(field: &Field<'n>, channels: &Channels, found: &mut Findings) ->
             format!("expects nothing: expected one of {}", EXPECT_KEYS.join(", ")),
         );
     }
-    let (payment, at) = payment?;
+    let payment = payment?;
     Some(Sample {
-        payment,
-        at,
+        name: name?,
+        line: field.at().line,
+        payment: payment.attributes,
+        at: payment.at.or_else(|| DEFAULT_AT.parse().ok())?,
         candidates,
         expect,
     })
