@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::policy_command::PolicyCommand;
 use crate::settings::flags::Flags;
 
 /// Payroute routes every payment to the channel that is likeliest to succeed now.
@@ -29,6 +30,12 @@ pub(crate) enum Command {
     },
     /// Make a payment by hand against a running service
     Ctl(Ctl),
+    /// Check a routing policy, run its tests, ask what it does with a payment
+    Policy {
+        /// What about it.
+        #[command(subcommand)]
+        command: PolicyCommand,
+    },
     /// Let a simulator ask the brain where simulated payments go; loopback only, keeps nothing
     Referee {
         /// Where to listen; port 0 takes a free one

@@ -4,6 +4,7 @@ mod cli;
 mod config_command;
 mod ctl;
 mod embedded;
+mod policy_command;
 mod referee;
 mod serve;
 mod settings;
@@ -38,6 +39,7 @@ async fn run(command: Command) -> anyhow::Result<()> {
         Command::Serve(flags) => serve::run(flags, &mut out).await,
         Command::Config { command } => config_command::run(command, &mut out),
         Command::Ctl(ctl) => ctl::run(ctl, &mut out).await,
+        Command::Policy { command } => policy_command::run(&command, &mut out),
         Command::Token { command } => token_command::run(command, &mut out),
         Command::Referee { addr } => referee::serve(addr).await,
     }

@@ -44,13 +44,6 @@ impl ShopFiles {
     /// The files that `files` names in `folder`.
     pub(crate) fn load(folder: &Path, files: &Files, catalogue: &Catalogue) -> Result<Self, InvalidShop> {
         let [channels, policy] = [&files.channels, &files.policy].map(|file| folder.join(file));
-        let read = |path: &PathBuf| {
-            let text = std::fs::read_to_string(path);
-            text.map_err(|source| InvalidShop::Unreadable {
-                path: path.clone(),
-                source,
-            })
-        };
         let texts = [read(&channels)?, read(&policy)?];
         let names = [channels.display().to_string(), policy.display().to_string()];
         Self::parse([(&names[0], &texts[0]), (&names[1], &texts[1])], catalogue)
@@ -62,14 +55,30 @@ impl ShopFiles {
     }
 
     fn parse([channels, policy]: [(&str, &str); 2], catalogue: &Catalogue) -> Result<Self, InvalidShop> {
-        let mut providers: Vec<&str> = catalogue.codes().iter().map(|code| &*code.provider).collect();
-        providers.sort_unstable();
-        providers.dedup();
-        let configuration = channels::load(channels.1, channels.0, &providers).map_err(InvalidShop::Wrong)?;
+        let configuration = parse_channels(channels, catalogue)?;
         let policy = Policy::load(policy.1, policy.0, &configuration.channels).map_err(InvalidShop::Wrong)?;
         Ok(Self {
             configuration,
             policy,
         })
     }
+}
+
+/// The text of the file at `path`.
+pub(crate) fn read(path: &Path) -> Result<String, InvalidShop> {
+    std::fs::read_to_string(path).map_err(|source| InvalidShop::Unreadable {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+/// The channels of a document, given with its name.
+pub(crate) fn parse_channels(
+    (name, text): (&str, &str),
+    catalogue: &Catalogue,
+) -> Result<Configuration, InvalidShop> {
+    let mut providers: Vec<&str> = catalogue.codes().iter().map(|code| &*code.provider).collect();
+    providers.sort_unstable();
+    providers.dedup();
+    channels::load(text, name, &providers).map_err(InvalidShop::Wrong)
 }
