@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 
 use crate::amount_band::AmountBand;
+use crate::brain::{self, Brain, Generation};
 use crate::id::ChannelId;
 use crate::outcome::OutcomeClass;
 
@@ -33,4 +34,75 @@ pub struct OutcomeEvent {
     pub received_at: Timestamp,
     /// How long the channel took, in milliseconds.
     pub latency_ms: u32,
+}
+
+impl OutcomeEvent {
+    /// Tells `brain` what the channel did. A correction tells it nothing: that says what became of the payment, and
+    /// what the channel did at the time, the brain has heard. Nor does the outcome of a channel that was never set.
+    pub fn teach(&self, brain: &mut Brain) {
+        let Some(channel) = brain
+            .channel_ix(&self.channel)
+            .filter(|_| self.corrects.is_none())
+        else {
+            return;
+        };
+        let outcome = brain::Outcome {
+            key: self.key,
+            channel,
+            segment: brain.segment(&self.method, self.issuer.as_deref(), self.band),
+            class: self.class,
+            latency_ms: f64::from(self.latency_ms),
+            dispatched_at: self.started_at,
+            attempt_no: self.attempt_no,
+            generation: Some(Generation(self.decided_at)),
+        };
+        brain.outcome(self.received_at, &outcome);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::brain::{Params, Segment};
+    use crate::money::Money;
+
+    fn event(corrects: Option<OutcomeClass>) -> OutcomeEvent {
+        OutcomeEvent {
+            channel: ChannelId::new("a").unwrap(),
+            method: "card".to_owned(),
+            issuer: None,
+            band: AmountBand::of(Money::new(9_900, "CNY".parse().unwrap()).unwrap()),
+            class: OutcomeClass::TechnicalFailure,
+            corrects,
+            key: 1,
+            attempt_no: 1,
+            decided_at: Timestamp::UNIX_EPOCH,
+            started_at: Timestamp::UNIX_EPOCH,
+            received_at: Timestamp::UNIX_EPOCH,
+            latency_ms: 200,
+        }
+    }
+
+    /// How likely success is on the only channel after `event`, and before.
+    fn estimates(event: &OutcomeEvent) -> (f64, f64) {
+        let mut brain = Brain::new(Params::default());
+        brain.set_channels(std::slice::from_ref(&event.channel));
+        let channel = brain.channel_ix(&event.channel).unwrap();
+        let segment: Segment = brain.segment(&event.method, None, event.band);
+        let before = brain.success_estimate(channel, segment).unwrap();
+        event.teach(&mut brain);
+        (brain.success_estimate(channel, segment).unwrap(), before)
+    }
+
+    #[test]
+    fn a_failure_lowers_what_the_brain_expects() {
+        let (after, before) = estimates(&event(None));
+        assert!(after < before, "{after} after {before}");
+    }
+
+    #[test]
+    fn a_correction_teaches_nothing() {
+        let (after, before) = estimates(&event(Some(OutcomeClass::Timeout)));
+        assert!((after - before).abs() < f64::EPSILON);
+    }
 }

@@ -1,6 +1,5 @@
 //! One outcome: into the windows, and to the brain.
 
-use domain::brain;
 use domain::outcome::OutcomeClass;
 use domain::outcome_event::OutcomeEvent;
 use domain::window::{Place, Recorded, Revision, Sample};
@@ -41,36 +40,14 @@ impl Monitor {
         if recorded == Recorded::Late {
             counter!(metric::LATE).increment(1);
         }
-        // A correction says what became of the payment. What the channel did at the time, it has done: the brain
-        // has heard the silence already.
+        self.live.with_brain(|brain| event.teach(brain));
         if event.corrects.is_none() {
-            self.tell_brain(event);
             let labels = [
                 ("channel", event.channel.to_string()),
                 ("class", event.class.as_str().to_owned()),
             ];
             counter!(metric::OUTCOMES, &labels).increment(1);
         }
-    }
-
-    fn tell_brain(&self, event: &OutcomeEvent) {
-        self.live.with_brain(|brain| {
-            let Some(channel) = brain.channel_ix(&event.channel) else {
-                return;
-            };
-            let segment = brain.segment(&event.method, event.issuer.as_deref(), event.band);
-            let outcome = brain::Outcome {
-                key: event.key,
-                channel,
-                segment,
-                class: event.class,
-                latency_ms: f64::from(event.latency_ms),
-                dispatched_at: event.started_at,
-                attempt_no: event.attempt_no,
-                generation: Some(brain::Generation(event.decided_at)),
-            };
-            brain.outcome(event.received_at, &outcome);
-        });
     }
 }
 

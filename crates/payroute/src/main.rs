@@ -41,6 +41,6 @@ async fn run(command: Command) -> anyhow::Result<()> {
         Command::Ctl(ctl) => ctl::run(ctl, &mut out).await,
         Command::Policy { command } => policy_command::run(&command, &mut out),
         Command::Token { command } => token_command::run(command, &mut out),
-        Command::Referee { addr } => referee::serve(addr).await,
+        Command::Referee { addr } => referee::serve(addr, &mut out).await,
     }
 }

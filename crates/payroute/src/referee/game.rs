@@ -1,19 +1,40 @@
-//! One game: a brain with the product's defaults, and what it decided about attempts that are still out.
+//! One game: the production decision with the product's defaults, and what it decided about attempts that are out.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
-use domain::amount_band::AmountBand;
-use domain::brain::{Brain, Candidate, ChannelIx, Generation, Outcome, Params, Segment};
+use domain::brain::{Brain, Params};
+use domain::catalogue::{Catalogue, FailureKind, FailureReport};
+use domain::channel::{Account, AccountState, Capabilities, Channel, Cost};
+use domain::channels::{Channels, Configuration, InvalidChannels};
 use domain::clock::SharedClock;
-use domain::id::ChannelId;
-use domain::money::{Currency, Money};
+use domain::decision::{Desk, Query, Shop, attempt_key, decide};
+use domain::diagnostic::Diagnostic;
+use domain::id::{AccountId, ChannelId, InvalidId, MerchantId, PaymentId};
+use domain::limit::Limits;
+use domain::money::Money;
 use domain::outcome::OutcomeClass;
+use domain::outcome_event::OutcomeEvent;
+use domain::payment::{Attributes, Customer, Device, Operation, Stage};
+use domain::policy::Policy;
+use jiff::Timestamp;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
-use super::decision::{Question, decide};
-use super::pace::{self, Pace};
+use super::pace::Pace;
 use super::wire;
+
+/// The policy of every game: what the product does by default, with no rule of anybody's.
+const POLICY: &str = "version: 1\nname: referee\ntimezone: UTC\ndefault:\n  adaptive: {}\n";
+
+/// The provider whose codes need no mapping.
+const PROVIDER: &str = "payroute";
+
+/// The answer to an attempt that went through.
+const OK: &str = "OK";
+
+/// How long a simulated channel may take, in milliseconds: the simulator has time limits of its own.
+const TIMEOUT_MS: u32 = 120_000;
 
 /// Why a call cannot be answered.
 #[derive(Debug, thiserror::Error)]
@@ -21,18 +42,21 @@ pub(super) enum BadCall {
     /// There is no game yet.
     #[error("call /v1/reset first")]
     NotReset,
-    /// A channel's name is not a name.
-    #[error("channel `{name}` is not a name")]
-    ChannelName {
+    /// A text that is to be a name is none.
+    #[error("`{text}` is not a name: it {source}")]
+    Name {
         /// The refused text.
-        name: String,
+        text: String,
         /// Why.
         #[source]
-        source: domain::id::InvalidId,
+        source: InvalidId,
     },
-    /// A channel that the reset did not name.
-    #[error("channel `{0}` is not in this game")]
-    UnknownChannel(String),
+    /// The channels cannot be used together.
+    #[error(transparent)]
+    Channels(#[from] InvalidChannels),
+    /// The policy of the games is not one.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+    Policy(Vec<Diagnostic>),
     /// An amount or currency that no payment can have.
     #[error("{amount_minor} {currency} is not an amount")]
     Amount {
@@ -46,138 +70,186 @@ pub(super) enum BadCall {
     UnknownAttempt(u64),
 }
 
-/// What a decision token carries in production.
-#[derive(Clone, Copy, Debug)]
-struct Decided {
-    segment: Segment,
-    generation: Generation,
+/// An attempt that is out: what a decision token carries in production.
+#[derive(Debug)]
+struct Out {
+    payment: Attributes,
+    decided_at: Timestamp,
 }
 
 /// A game between a simulator and the router.
 pub(super) struct Game {
     pace: Pace,
+    catalogue: Arc<Catalogue>,
+    merchant: MerchantId,
+    shop: Shop,
     brain: Brain,
+    limits: Limits,
     rng: StdRng,
-    channels: Vec<(String, ChannelIx)>,
-    decided: HashMap<u64, Decided>,
+    out: HashMap<u64, Out>,
 }
 
 impl Game {
-    /// A new game with the channels of `reset`.
-    pub(super) fn new(reset: &wire::Reset, clock: SharedClock) -> Result<Self, BadCall> {
-        let ids = reset
-            .channels
-            .iter()
-            .map(|name| {
-                ChannelId::new(name).map_err(|source| BadCall::ChannelName {
-                    name: name.clone(),
-                    source,
-                })
-            })
-            .collect::<Result<Vec<_>, _>>()?;
+    /// A new game with the channels of `reset`, each of which takes every payment.
+    pub(super) fn new(
+        reset: &wire::Reset,
+        catalogue: Arc<Catalogue>,
+        clock: SharedClock,
+    ) -> Result<Self, BadCall> {
+        let channels = reset.channels.iter().map(|id| channel(id, &reset.methods));
+        let channels = Channels::new(channels.collect::<Result<_, _>>()?)?;
+        let policy = Policy::load(POLICY, "referee", &channels).map_err(BadCall::Policy)?;
         let mut brain = Brain::new(Params::default());
-        brain.set_channels(&ids);
-        let channels = ids
-            .iter()
-            .filter_map(|id| Some((id.as_str().to_owned(), brain.channel_ix(id)?)))
-            .collect();
+        let configuration = Configuration {
+            channels,
+            suspensions: Vec::new(),
+            limits: Vec::new(),
+        };
         Ok(Self {
             pace: Pace::new(reset, clock),
+            catalogue,
+            merchant: name("referee")?,
+            shop: Shop::open(configuration, policy, &mut brain),
             brain,
+            limits: Limits::default(),
             rng: StdRng::seed_from_u64(reset.policy_seed),
-            channels,
-            decided: HashMap::new(),
+            out: HashMap::new(),
         })
     }
 
     /// Chooses a channel for an attempt.
     pub(super) fn route(&mut self, call: &wire::Route) -> Result<wire::Routed, BadCall> {
         let now = self.pace.now(call.now_ms);
-        let band = AmountBand::of(amount(call)?);
-        let segment = self.brain.segment(&call.method, Some(&call.issuer), band);
-        let candidates: Vec<Candidate> = self
-            .channels
-            .iter()
-            .filter(|(name, _)| !call.exclude.contains(name))
-            .map(|(_, channel)| Candidate {
-                channel: *channel,
-                cost_minor: 0,
-                timeout_ms: 0,
-            })
-            .collect();
-        let question = Question {
-            segment,
-            amount_minor: call.amount_minor,
-            candidates: &candidates,
-            key: call.attempt_id,
-            attempt_no: call.attempt_no,
+        let payment = self.payment(call)?;
+        let exclude: Vec<ChannelId> = call.exclude.iter().map(|id| name(id)).collect::<Result<_, _>>()?;
+        let query = Query {
+            attributes: &payment,
+            candidates: &[],
+            exclude: &exclude,
+            portable_to: &[],
+            previous: &[],
         };
-        let Some(choice) = decide(&mut self.brain, now, question, &mut self.rng) else {
-            return Ok(wire::Routed { channel: None });
+        let mut desk = Desk {
+            brain: &mut self.brain,
+            limits: &mut self.limits,
         };
-        self.decided.insert(
-            call.attempt_id,
-            Decided {
-                segment,
-                generation: choice.generation,
-            },
-        );
-        let chosen = choice.ranking.first().map(|ranked| ranked.channel);
-        let named = self.channels.iter().find(|(_, channel)| Some(*channel) == chosen);
+        let decision = decide(&self.shop, &mut desk, &query, now, &mut self.rng);
+        let target = decision.targets.first();
+        let chosen = target.and_then(|target| self.shop.channels.get(target.channel));
+        if chosen.is_some() {
+            let decided_at = now;
+            self.out.insert(call.attempt_id, Out { payment, decided_at });
+        }
         Ok(wire::Routed {
-            channel: named.map(|(name, _)| name.clone()),
+            channel: chosen.map(|channel| channel.id.to_string()),
         })
     }
 
     /// Tells the router how an attempt ended.
     pub(super) fn outcome(&mut self, call: &wire::Outcome) -> Result<(), BadCall> {
-        let now = self.pace.now(call.now_ms);
-        let decided = self
-            .decided
+        let Out { payment, decided_at } = self
+            .out
             .remove(&call.attempt_id)
             .ok_or(BadCall::UnknownAttempt(call.attempt_id))?;
-        let channel = self
-            .channels
-            .iter()
-            .find(|(name, _)| *name == call.channel)
-            .map(|(_, channel)| *channel)
-            .ok_or_else(|| BadCall::UnknownChannel(call.channel.clone()))?;
-        let outcome = Outcome {
-            key: call.attempt_id,
-            channel,
-            segment: decided.segment,
-            class: class(call.code),
-            latency_ms: call.latency_ms,
-            dispatched_at: pace::at(call.dispatched_ms),
-            attempt_no: call.attempt_no,
-            generation: Some(decided.generation),
+        let event = OutcomeEvent {
+            channel: name(&call.channel)?,
+            band: payment.band(),
+            class: self.class(&call.code),
+            corrects: None,
+            key: attempt_key(&payment.merchant, &payment.payment, payment.attempt_no),
+            attempt_no: payment.attempt_no,
+            method: payment.method,
+            issuer: payment.issuer,
+            decided_at,
+            started_at: decided_at,
+            received_at: self.pace.now(call.now_ms),
+            latency_ms: whole_ms(call.latency_ms),
         };
-        self.brain.outcome(now, &outcome);
+        event.teach(&mut self.brain);
         Ok(())
     }
-}
 
-fn amount(call: &wire::Route) -> Result<Money, BadCall> {
-    let bad = || BadCall::Amount {
-        amount_minor: call.amount_minor,
-        currency: call.currency.clone(),
-    };
-    let currency: Currency = call.currency.parse().map_err(|_| bad())?;
-    Money::new(call.amount_minor, currency).map_err(|_| bad())
-}
-
-/// What a simulated channel's code says, as the failure catalogue would.
-const fn class(code: wire::Code) -> OutcomeClass {
-    match code {
-        wire::Code::Ok => OutcomeClass::Success,
-        wire::Code::InsufficientFunds => OutcomeClass::Refusal,
-        wire::Code::DoNotHonor => OutcomeClass::SoftDecline,
-        wire::Code::Timeout => OutcomeClass::Timeout,
-        wire::Code::ServerError => OutcomeClass::TechnicalFailure,
-        wire::Code::SystemBusy => OutcomeClass::Busy,
-        wire::Code::ChannelMaintenance => OutcomeClass::Maintenance,
-        wire::Code::IssuerUnavailable => OutcomeClass::IssuerUnavailable,
+    fn payment(&self, call: &wire::Route) -> Result<Attributes, BadCall> {
+        let bad = || BadCall::Amount {
+            amount_minor: call.amount_minor,
+            currency: call.currency.clone(),
+        };
+        let currency = call.currency.parse().map_err(|_| bad())?;
+        Ok(Attributes {
+            merchant: self.merchant.clone(),
+            // The simulator names attempts, not payments; it does the failing over itself.
+            payment: name::<PaymentId>(&call.attempt_id.to_string())?,
+            attempt_no: call.attempt_no,
+            amount: Money::new(call.amount_minor, currency).map_err(|_| bad())?,
+            operation: Operation::Sale,
+            stage: Stage::Debit,
+            method: call.method.clone(),
+            presentment: None,
+            issuer: Some(call.issuer.clone()),
+            issuer_country: None,
+            card: None,
+            country: None,
+            region: None,
+            customer: Customer::default(),
+            device: Device::default(),
+            risk_score: None,
+            metadata: std::collections::BTreeMap::new(),
+            locale: None,
+        })
     }
+
+    /// What a code says about the channel, as the failure catalogue has it.
+    fn class(&self, code: &str) -> OutcomeClass {
+        if code == OK {
+            return OutcomeClass::Success;
+        }
+        let report = FailureReport {
+            code: Some(code),
+            ..FailureReport::new(PROVIDER, FailureKind::Failed)
+        };
+        self.catalogue.classify(&report).class
+    }
+}
+
+fn name<T: std::str::FromStr<Err = InvalidId>>(text: &str) -> Result<T, BadCall> {
+    text.parse().map_err(|source| BadCall::Name {
+        text: text.to_owned(),
+        source,
+    })
+}
+
+/// A channel that takes every payment by `methods`.
+fn channel(id: &str, methods: &[String]) -> Result<Channel, BadCall> {
+    Ok(Channel {
+        id: name(id)?,
+        provider: PROVIDER.to_owned(),
+        methods: methods.to_vec(),
+        presentments: Vec::new(),
+        currencies: Vec::new(),
+        min_amount_minor: None,
+        max_amount_minor: None,
+        countries: Vec::new(),
+        issuers: Vec::new(),
+        card_brands: Vec::new(),
+        timeout_ms: TIMEOUT_MS,
+        cost: Cost::default(),
+        capabilities: Capabilities::default(),
+        accounts: vec![Account {
+            id: name::<AccountId>("main")?,
+            state: AccountState::Active,
+            weight: 1,
+        }],
+        tags: Vec::new(),
+        enabled: true,
+    })
+}
+
+/// Whole milliseconds, as reports carry them; what is no latency counts as none.
+fn whole_ms(ms: f64) -> u32 {
+    std::time::Duration::try_from_secs_f64(ms / 1_000.0)
+        .ok()
+        .and_then(|latency| u32::try_from(latency.as_millis()).ok())
+        .unwrap_or(0)
 }
 
 #[cfg(test)]
@@ -185,7 +257,6 @@ mod tests {
     use super::*;
     use domain::clock::SystemClock;
     use serde_json::{Value, json};
-    use std::sync::Arc;
 
     fn parsed<T: serde::de::DeserializeOwned>(value: Value) -> T {
         serde_json::from_value(value).unwrap()
@@ -194,7 +265,8 @@ mod tests {
     fn game() -> Game {
         let reset = json!({"scenario": "s", "policy_seed": 1, "clock": "simulated", "speed": 0.0,
             "channels": ["A", "B"], "methods": ["card"], "issuers": 1, "bands": ["low"]});
-        Game::new(&parsed(reset), Arc::new(SystemClock)).unwrap()
+        let catalogue = Arc::new(Catalogue::built_in().unwrap());
+        Game::new(&parsed(reset), catalogue, Arc::new(SystemClock)).unwrap()
     }
 
     fn route(attempt_id: u64, exclude: &[&str]) -> wire::Route {
@@ -239,13 +311,26 @@ mod tests {
             "CHANNEL_MAINTENANCE",
             "ISSUER_UNAVAILABLE",
         ];
-        let classes = codes.map(|code| class(outcome(0, code).code));
-        assert_eq!(classes, OutcomeClass::ALL);
+        let game = game();
+        assert_eq!(codes.map(|code| game.class(code)), OutcomeClass::ALL);
     }
 
     #[test]
     fn an_outcome_of_an_attempt_that_was_never_routed_is_refused() {
         let error = game().outcome(&outcome(9, "OK")).unwrap_err();
         assert_eq!(error.to_string(), "attempt 9 was never routed");
+    }
+
+    #[test]
+    fn a_channel_that_fails_is_left() {
+        let mut game = game();
+        let leader = game.route(&route(0, &[])).unwrap().channel.unwrap();
+        let told = |attempt, code| wire::Outcome {
+            channel: leader.clone(),
+            ..outcome(attempt, code)
+        };
+        game.outcome(&told(0, "CHANNEL_MAINTENANCE")).unwrap();
+        let answer = game.route(&route(1, &[])).unwrap();
+        assert_ne!(answer.channel, Some(leader));
     }
 }

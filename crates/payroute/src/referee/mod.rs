@@ -3,11 +3,11 @@
 //! A tool for tests. It keeps nothing, asks for no credentials, and therefore refuses any address but loopback.
 //! Time comes from the calls (simulated clock) or from an injected clock (accelerated real time).
 
-mod decision;
 mod game;
 mod pace;
 mod wire;
 
+use std::io::Write;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -17,6 +17,7 @@ use axum::http::StatusCode;
 use axum::routing::post;
 use axum::serve::ListenerExt;
 use axum::{Json, Router};
+use domain::catalogue::Catalogue;
 use domain::clock::{SharedClock, SystemClock};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -27,6 +28,7 @@ use game::{BadCall, Game};
 #[derive(Clone)]
 struct Table {
     game: Arc<Mutex<Option<Game>>>,
+    catalogue: Arc<Catalogue>,
     clock: SharedClock,
 }
 
@@ -43,29 +45,32 @@ type Refusal = (StatusCode, Json<Value>);
 ///
 /// # Errors
 /// When `addr` is not a loopback address, or cannot be listened on.
-pub(crate) async fn serve(addr: SocketAddr) -> anyhow::Result<()> {
+pub(crate) async fn serve(addr: SocketAddr, out: &mut impl Write) -> anyhow::Result<()> {
     ensure!(
         addr.ip().is_loopback(),
         "the referee listens on loopback only, not on {addr}"
     );
     let listener = TcpListener::bind(addr)
         .await
-        .with_context(|| format!("cannot listen on {addr}"))?
-        .tap_io(|stream| {
-            // Small answers on one connection: without this each waits for the other side's delayed acknowledgement.
-            if let Err(error) = stream.set_nodelay(true) {
-                tracing::warn!(%error, "cannot switch off delayed sending");
-            }
-        });
-    tracing::info!(%addr, "referee listens on {addr}");
-    axum::serve(listener, router(Arc::new(SystemClock)))
+        .with_context(|| format!("cannot listen on {addr}"))?;
+    writeln!(out, "referee on {}", listener.local_addr()?)?;
+    out.flush()?;
+    let listener = listener.tap_io(|stream| {
+        // Small answers on one connection: without this each waits for the other side's delayed acknowledgement.
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::warn!(%error, "cannot switch off delayed sending");
+        }
+    });
+    let catalogue = Arc::new(Catalogue::built_in()?);
+    axum::serve(listener, router(catalogue, Arc::new(SystemClock)))
         .await
         .context("the referee stopped")
 }
 
-fn router(clock: SharedClock) -> Router {
+fn router(catalogue: Arc<Catalogue>, clock: SharedClock) -> Router {
     let table = Table {
         game: Arc::new(Mutex::new(None)),
+        catalogue,
         clock,
     };
     Router::new()
@@ -76,7 +81,8 @@ fn router(clock: SharedClock) -> Router {
 }
 
 async fn reset(State(table): State<Table>, Json(call): Json<wire::Reset>) -> Result<Json<Value>, Refusal> {
-    let game = Game::new(&call, Arc::clone(&table.clock)).map_err(|error| refused(&error))?;
+    let game = Game::new(&call, Arc::clone(&table.catalogue), Arc::clone(&table.clock))
+        .map_err(|error| refused(&error))?;
     *table.game() = Some(game);
     Ok(Json(json!({"ok": true})))
 }
@@ -113,7 +119,9 @@ mod tests {
 
     #[tokio::test]
     async fn any_address_but_loopback_is_refused() {
-        let error = serve("0.0.0.0:0".parse().unwrap()).await.unwrap_err();
+        let error = serve("0.0.0.0:0".parse().unwrap(), &mut Vec::new())
+            .await
+            .unwrap_err();
         assert!(error.to_string().contains("loopback only"), "{error}");
     }
 }

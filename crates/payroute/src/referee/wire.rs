@@ -15,6 +15,8 @@ pub(super) struct Reset {
     #[serde(default)]
     pub(super) speed: f64,
     pub(super) channels: Vec<String>,
+    #[serde(default)]
+    pub(super) methods: Vec<String>,
 }
 
 /// Whose clock counts.
@@ -52,25 +54,9 @@ pub(super) struct Routed {
 #[derive(Debug, Deserialize)]
 pub(super) struct Outcome {
     pub(super) attempt_id: u64,
-    pub(super) attempt_no: u32,
     pub(super) now_ms: f64,
-    pub(super) dispatched_ms: f64,
     pub(super) channel: String,
-    pub(super) code: Code,
+    /// A canonical code of the failure catalogue, or `OK`.
+    pub(super) code: String,
     pub(super) latency_ms: f64,
-}
-
-/// What a simulated channel answers.
-#[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-pub(super) enum Code {
-    Ok,
-    InsufficientFunds,
-    DoNotHonor,
-    Timeout,
-    #[serde(rename = "HTTP_5XX")]
-    ServerError,
-    SystemBusy,
-    ChannelMaintenance,
-    IssuerUnavailable,
 }
