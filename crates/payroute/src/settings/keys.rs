@@ -80,7 +80,7 @@ pub(crate) const KEYS: [Key; 15] = [
     key(
         "log.filter",
         "DIRECTIVES",
-        "what to log: a level, or directives such as `info,router=debug`",
+        "what to log: a level, or directives such as `info,payroute_router=debug`",
     ),
     key("log.format", "FORMAT", "how to log: `text` or `json`"),
     key(
