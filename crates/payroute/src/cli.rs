@@ -20,6 +20,8 @@ pub(crate) struct Cli {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Show a minute of a shop with an outage in it: real Payroute, simulated channels and shoppers
+    Demo(Demo),
     /// Run all services of the embedded mode in one process
     Serve(Flags),
     /// Look at configuration
@@ -48,6 +50,23 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: TokenCommand,
     },
+}
+
+/// What `demo` takes.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Demo {
+    /// How long to run, in seconds of wall time, 10 to 600
+    #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u32).range(10..=600))]
+    pub(crate) seconds: u32,
+    /// Seed of the simulated world; the same seed meets the same shoppers and the same faults
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// Print one JSON object at the end and nothing else
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Print plain lines even on a terminal
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) plain: bool,
 }
 
 /// What there is to do with configuration.

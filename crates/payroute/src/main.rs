@@ -3,6 +3,7 @@
 mod cli;
 mod config_command;
 mod ctl;
+mod demo;
 mod embedded;
 mod policy_command;
 mod referee;
@@ -36,6 +37,7 @@ fn main() -> ExitCode {
 async fn run(command: Command) -> anyhow::Result<()> {
     let mut out = std::io::stdout();
     match command {
+        Command::Demo(demo) => demo::run(demo, &mut out).await,
         Command::Serve(flags) => serve::run(flags, &mut out).await,
         Command::Config { command } => config_command::run(command, &mut out),
         Command::Ctl(ctl) => ctl::run(ctl, &mut out).await,

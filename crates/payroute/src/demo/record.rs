@@ -1,0 +1,103 @@
+//! What happened in the demo: every submit, and every payment that came to its end.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use domain::id::PaymentId;
+use simulator::world::ChannelIndex;
+
+/// What became of an attempt whose outcome was unknown at first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Doubt {
+    /// It was paid.
+    Paid,
+    /// It was not.
+    NotPaid,
+    /// It was taken back, or closed before any money moved.
+    TakenBack,
+    /// Nobody knows yet.
+    Open,
+}
+
+/// One submit to a channel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Submit {
+    /// The channel.
+    pub(super) channel: ChannelIndex,
+    /// When it began, since the start of the demo.
+    pub(super) at: Duration,
+    /// How long after the failure before it was known; `None` for the first submit of a payment.
+    pub(super) failover: Option<Duration>,
+    /// How it was settled, if its outcome was unknown at first.
+    pub(super) doubt: Option<Doubt>,
+}
+
+/// How a payment ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// The customer has paid.
+    Paid,
+    /// The customer has not, and is told why.
+    NotPaid,
+    /// It may have been paid: nothing more is submitted, and the customer is told to wait.
+    Open,
+    /// Payroute did not answer.
+    Unrouted,
+}
+
+/// A payment that came to its end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Payment {
+    /// Its name.
+    pub(super) id: PaymentId,
+    /// What the customer chose.
+    pub(super) method: String,
+    /// Its submits, oldest first.
+    pub(super) submits: Vec<Submit>,
+    /// How it ended.
+    pub(super) end: End,
+    /// Whether it would have been paid on its fixed channel.
+    pub(super) paid_on_fixed: bool,
+}
+
+impl Payment {
+    /// Whether the customer has paid.
+    pub(super) fn paid(&self) -> bool {
+        self.end == End::Paid
+    }
+}
+
+/// What is written down.
+#[derive(Debug, Default)]
+pub(super) struct Book {
+    /// Every submit as it begins: where and when.
+    pub(super) begun: Vec<(Duration, ChannelIndex)>,
+    /// How often each channel was left for another one in the middle of a payment.
+    pub(super) left: BTreeMap<ChannelIndex, u32>,
+    /// The payments that have ended, in the order of their ends.
+    pub(super) payments: Vec<Payment>,
+    /// Payments that have begun.
+    pub(super) arrived: usize,
+}
+
+/// The book, shared by all shoppers. It grows with the demo's length, which is bounded.
+#[derive(Debug, Default)]
+pub(super) struct Records(Mutex<Book>);
+
+impl Records {
+    /// Opens the book. Not to be held across an await.
+    pub(super) fn open(&self) -> MutexGuard<'_, Book> {
+        // Nothing is left half-written, so the book of a task that died is as good as any.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Writes down that a submit begins, and which channel it left.
+    pub(super) fn begin(&self, submit: &Submit, leaves: Option<ChannelIndex>) {
+        let mut book = self.open();
+        book.begun.push((submit.at, submit.channel));
+        if let Some(left) = leaves.filter(|left| *left != submit.channel) {
+            *book.left.entry(left).or_default() += 1;
+        }
+    }
+}
