@@ -63,8 +63,6 @@ pub(crate) struct Embedded {
     pub(crate) grpc: SocketAddr,
     /// Where it answers HTTP.
     pub(crate) admin: SocketAddr,
-    /// What its services share.
-    pub(crate) live: Arc<Live>,
     readiness: Readiness,
     writer: Writer,
     servers: CancellationToken,
@@ -131,7 +129,7 @@ impl Embedded {
         let (servers, counting) = (CancellationToken::new(), CancellationToken::new());
         let services = Services {
             routing,
-            live: Arc::clone(&live),
+            live,
             guard: setup.guard,
             readiness: readiness.clone(),
         };
@@ -143,7 +141,6 @@ impl Embedded {
         Ok(Self {
             grpc,
             admin,
-            live,
             readiness,
             writer,
             grpc_task: tokio::spawn(serve_grpc(listeners.grpc, services, servers.clone())),

@@ -17,13 +17,24 @@ fn the_demo_ends_with_one_object_and_nobody_charged_twice() {
 
     assert!(number("payments") > 300.0, "{said}");
     assert!(number("failover_ms_p50") > 0.0 && number("failover_ms_p99") >= number("failover_ms_p50"));
-    assert!(number("success_rate_with") > number("success_rate_without"), "{said}");
+    assert!(
+        number("success_rate_with") > number("success_rate_without"),
+        "{said}"
+    );
     assert!(number("payments_saved") > 0.0, "{said}");
     assert!(number("leave_seconds") < 3.0, "{said}");
     // Ten seconds may be too short for a return.
     assert!(said.get("return_seconds").is_some(), "{said}");
-    assert!(number("unknown_outcomes") > 0.0, "nothing was put to the test: {said}");
-    for none in ["double_charges", "charged_without_order", "unfinished", "unrouted"] {
+    assert!(
+        number("unknown_outcomes") > 0.0,
+        "nothing was put to the test: {said}"
+    );
+    for none in [
+        "double_charges",
+        "charged_without_order",
+        "unfinished",
+        "unrouted",
+    ] {
         assert_eq!(said[none], 0, "{none} in {said}");
     }
 }

@@ -10,6 +10,7 @@ use domain::channel::Channel;
 use domain::channels::{Channels, Configuration};
 use domain::clock::SystemClock;
 use jiff::SignedDuration;
+use ledger::SqliteSettings;
 use router::auth::Guard;
 use simulator::scenario::Scenario;
 use simulator::scenario::quantity::Positive;
@@ -42,7 +43,10 @@ pub(super) fn setup(world: &World, folder: &Path) -> anyhow::Result<Setup> {
     Ok(Setup {
         shop,
         catalogue,
-        ledger: folder.join("payroute.db"),
+        ledger: SqliteSettings {
+            path: folder.join("payroute.db"),
+            max_bytes: None,
+        },
         keyring: token_keys::load_or_make(&folder.join("token-keys"))?,
         guard: Guard::new(None),
         token_ttl: SignedDuration::from_hours(1),
