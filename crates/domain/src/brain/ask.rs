@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
 use super::ChannelIx;
-use super::breaker::State;
 use super::intern::Segment;
+use super::state::State;
 use crate::outcome::OutcomeClass;
 
 /// A channel that may take the payment.

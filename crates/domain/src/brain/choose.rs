@@ -6,64 +6,17 @@ use jiff::Timestamp;
 use rand::{Rng, RngExt};
 use smallvec::SmallVec;
 
-use super::ask::{Adaptive, Ask, Candidate, Choice, Exploration, Generation, Mode, NoChoice, Ranked};
-use super::breaker::{Reason, State};
-use super::draw::{self, Belief, Beliefs};
+use super::ask::{Ask, Choice, Exploration, Generation, Mode, NoChoice};
+use super::contender::{Contender, Contenders, Pick, gate_probability, rank};
+use super::explore::{Turn, drawn, is_explorable};
 use super::flights::Flight;
 use super::health::Shift;
 use super::member::Forced;
 use super::node::sigmoid;
 use super::scope::{Cell, Weight};
 use super::silence::TIMED_OUT;
+use super::state::Reason;
 use super::{Brain, Params};
-
-/// A candidate with what is known about it for this payment.
-#[derive(Clone, Copy, Debug)]
-struct Contender {
-    candidate: Candidate,
-    /// Log-odds relative to other channels, less what its slowness costs.
-    score: f64,
-    /// Estimated probability of success within the latency budget.
-    success: f64,
-    deviation: f64,
-    degraded: bool,
-    state: State,
-    shut: bool,
-    /// Share of payments let through.
-    share: f64,
-    /// Left out of this decision by its share.
-    held_back: bool,
-}
-
-/// A payment that may be explored with.
-#[derive(Clone, Copy, Debug)]
-struct Turn<'a> {
-    at: f64,
-    ask: &'a Ask<'a>,
-    adaptive: Adaptive,
-}
-
-type Contenders = SmallVec<[Contender; 8]>;
-
-/// What was decided, before it is carried out.
-#[derive(Clone, Copy, Debug)]
-struct Pick {
-    position: usize,
-    exploration: Exploration,
-    propensity: f64,
-    panic: bool,
-}
-
-impl Pick {
-    const fn best(position: usize) -> Self {
-        Self {
-            position,
-            exploration: Exploration::None,
-            propensity: 1.0,
-            panic: false,
-        }
-    }
-}
 
 impl Brain {
     /// Chooses a channel for an attempt, ranks the others behind it, and watches the attempt from now on.
@@ -251,87 +204,6 @@ impl Brain {
         pick
     }
 
-    /// Spends a token on a draw, a degraded channel or a forgotten one, in this order; else the leader.
-    fn explore<R: Rng + ?Sized>(
-        &mut self,
-        turn: Turn<'_>,
-        contenders: &Contenders,
-        open: &[usize],
-        rng: &mut R,
-    ) -> Pick {
-        let Turn { at, ask, adaptive } = turn;
-        let lead = leader(contenders, open, adaptive.margin);
-        let explores = adaptive.exploration > 0.0 && is_explorable(ask.amount_minor, adaptive);
-        if open.len() < 2 || !explores || !self.budget.has_token() {
-            return Pick::best(lead);
-        }
-        let draw = drawn(contenders, open, self.params.exploration.first_factor, rng);
-        let best = leader(contenders, open, 0.0);
-        if draw.position != best {
-            self.budget.spend();
-            return draw;
-        }
-        let forced = self
-            .revisit(at, contenders, open, lead)
-            .map(|position| (position, Exploration::Revisit))
-            .or_else(|| {
-                self.stale(turn, contenders, open, lead)
-                    .map(|position| (position, Exploration::Stale))
-            });
-        let (position, exploration) = forced.unwrap_or((lead, Exploration::None));
-        if exploration != Exploration::None {
-            self.budget.spend();
-        }
-        Pick {
-            position,
-            exploration,
-            propensity: draw.propensity,
-            panic: false,
-        }
-    }
-
-    /// A degraded channel that is due to be asked whether it is back.
-    fn revisit(&mut self, at: f64, contenders: &Contenders, open: &[usize], lead: usize) -> Option<usize> {
-        let wait = self.budget.revisit_wait(&self.params.exploration);
-        for position in open.iter().copied().filter(|position| *position != lead) {
-            let contender = contenders.get(position).filter(|contender| contender.degraded);
-            let Some(contender) = contender else {
-                continue;
-            };
-            let Some(member) = self.members.get_mut(contender.candidate.channel.index()) else {
-                continue;
-            };
-            if at - member.revisited_at >= wait {
-                member.revisited_at = at;
-                return Some(position);
-            }
-        }
-        None
-    }
-
-    /// A channel whose method was not asked for long, the longer the worse it is.
-    fn stale(
-        &self,
-        Turn { at, ask, .. }: Turn<'_>,
-        contenders: &Contenders,
-        open: &[usize],
-        lead: usize,
-    ) -> Option<usize> {
-        let params = &self.params.exploration;
-        let best = contenders.get(lead)?.success;
-        open.iter().copied().find(|position| {
-            let Some(contender) = contenders.get(*position).filter(|_| *position != lead) else {
-                return false;
-            };
-            let gap = (best - contender.success).max(0.0);
-            let asked_at = self
-                .members
-                .get(contender.candidate.channel.index())
-                .map_or(at, |member| member.ways.at(ask.segment.method_index()).asked_at);
-            at - asked_at >= params.stale_s * (1.0 + gap / params.stale_gap)
-        })
-    }
-
     /// When everything has tripped: the channel that answered last, on a grid, then the best, then the first.
     fn last_resort(&self, contenders: &Contenders) -> usize {
         let answered = |contender: &Contender| {
@@ -409,94 +281,3 @@ impl Brain {
 
 /// Channels that answered within the same two seconds answered equally lately.
 const RECENCY_GRID_S: f64 = 2.0;
-
-fn is_explorable(amount_minor: i64, adaptive: Adaptive) -> bool {
-    adaptive
-        .max_explored_minor
-        .is_none_or(|most| amount_minor <= most)
-}
-
-/// The best of `open`; among those within `margin` of its success rate the cheapest; then the first.
-fn leader(contenders: &Contenders, open: &[usize], margin: f64) -> usize {
-    let entries = || {
-        open.iter()
-            .filter_map(|position| Some((*position, contenders.get(*position)?)))
-    };
-    let mut best: Option<(usize, &Contender)> = None;
-    for (position, contender) in entries() {
-        if best.is_none_or(|(_, leading)| contender.score > leading.score) {
-            best = Some((position, contender));
-        }
-    }
-    let Some((mut position, leading)) = best else {
-        return 0;
-    };
-    let mut cost = leading.candidate.cost_minor;
-    for (other, contender) in entries() {
-        let close = contender.success >= leading.success - margin && margin > 0.0;
-        if close && contender.candidate.cost_minor < cost {
-            position = other;
-            cost = contender.candidate.cost_minor;
-        }
-    }
-    position
-}
-
-/// The winner of a draw among `open`, and its probability.
-fn drawn<R: Rng + ?Sized>(contenders: &Contenders, open: &[usize], factor: f64, rng: &mut R) -> Pick {
-    let beliefs: Beliefs = open
-        .iter()
-        .filter_map(|position| contenders.get(*position))
-        .map(|contender| Belief {
-            mean: contender.score,
-            deviation: contender.deviation * factor,
-        })
-        .collect();
-    let won = draw::winner(&beliefs, rng).unwrap_or(0);
-    Pick {
-        position: open.get(won).copied().unwrap_or(0),
-        exploration: Exploration::Draw,
-        propensity: draw::probability(&beliefs, won),
-        panic: false,
-    }
-}
-
-/// The probability that the shares let through, and held back, what they did as far as it mattered.
-fn gate_probability(contenders: &Contenders, position: usize) -> f64 {
-    let Some(chosen) = contenders.get(position) else {
-        return 1.0;
-    };
-    let own = if chosen.share > 0.0 { chosen.share } else { 1.0 };
-    let others: f64 = contenders
-        .iter()
-        .filter(|contender| contender.held_back && contender.score > chosen.score)
-        .map(|contender| 1.0 - contender.share)
-        .product();
-    own * others
-}
-
-/// The choice first, then what takes payments, best first (in order, if the policy orders), then what is held back.
-fn rank(contenders: &Contenders, pick: Pick, mode: Mode) -> SmallVec<[Ranked; 8]> {
-    let mut order: SmallVec<[(usize, &Contender); 8]> = contenders
-        .iter()
-        .enumerate()
-        .filter(|(position, contender)| *position == pick.position || pick.panic || !contender.shut)
-        .collect();
-    order.sort_by(|(left, one), (right, other)| {
-        let chosen = (*right == pick.position).cmp(&(*left == pick.position));
-        let open = one.held_back.cmp(&other.held_back);
-        let score = match mode {
-            Mode::Ordered => std::cmp::Ordering::Equal,
-            Mode::Adaptive(_) => other.score.total_cmp(&one.score),
-        };
-        chosen.then(open).then(score)
-    });
-    order
-        .into_iter()
-        .map(|(_, contender)| Ranked {
-            channel: contender.candidate.channel,
-            success: contender.success,
-            state: contender.state,
-        })
-        .collect()
-}

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use super::ask::Ranked;
 use super::node::sigmoid;
 use super::rules::Rules;
+use super::state::State;
 use super::{Brain, ChannelIx, Segment};
-use crate::brain::breaker::State;
 
 impl Brain {
     /// Sets the rules that stand beside the sequential test.

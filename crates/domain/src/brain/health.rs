@@ -3,8 +3,9 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::breaker::{Breaker, Reason, State};
+use super::breaker::Breaker;
 use super::member::{Forced, Part};
+use super::state::{Reason, State};
 use super::{Brain, ChannelIx};
 use crate::id::ChannelId;
 

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::Brain;
 use super::ask::Outcome;
-use super::breaker::{Reason, Verdict};
+use super::breaker::Verdict;
 use super::estimate::Lesson;
 use super::evidence::Sign;
 use super::flights::Flight;
@@ -15,6 +15,7 @@ use super::member::{Member, Part};
 use super::node::sigmoid;
 use super::scope::{Cell, Weight};
 use super::silence::{self, TIMED_OUT};
+use super::state::Reason;
 use crate::outcome::OutcomeClass;
 
 impl Brain {
@@ -50,7 +51,7 @@ impl Brain {
         let ignored = self.note_incident(now, cell, outcome.class);
         self.note_answer(now, cell, outcome);
         self.weigh(now, cell, outcome.class, (success, ignored, flight));
-        self.conclude(now, cell, outcome);
+        self.conclude(now, cell, outcome, ignored);
         self.apply_codes(now, cell, outcome.class);
         if !ignored {
             self.learn(now, cell, outcome);
@@ -137,9 +138,10 @@ impl Brain {
     }
 
     /// Lets shut breakers take the outcome as a probe's, and ramping ones climb.
-    fn conclude(&mut self, now: f64, cell: Cell, outcome: &Outcome) {
+    fn conclude(&mut self, now: f64, cell: Cell, outcome: &Outcome, ignored: bool) {
         let params = Arc::clone(&self.params);
         let verdict = |part: Part| match (Sign::of(outcome.class), part) {
+            _ if ignored => Verdict::Void,
             (Sign::Works, _) => Verdict::Passed,
             (Sign::Soft, _) => Verdict::Unclear,
             (Sign::Technical, _) => Verdict::Failed,

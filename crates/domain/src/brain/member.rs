@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::allowance::Allowance;
-use super::breaker::{Breaker, State};
+use super::breaker::Breaker;
 use super::estimate::Quality;
 use super::evidence::{Sign, TechnicalRate, Usual};
 use super::intern::Segment;
@@ -12,6 +12,7 @@ use super::latency::Latency;
 use super::params::Params;
 use super::rules::Memory;
 use super::silence::{Abandonment, Stages};
+use super::state::State;
 use super::table::Table;
 use crate::id::ChannelId;
 

@@ -15,9 +15,11 @@ mod budget;
 mod change;
 mod choose;
 mod configure;
+mod contender;
 mod draw;
 mod estimate;
 mod evidence;
+mod explore;
 mod flights;
 mod health;
 mod incident;
@@ -32,6 +34,7 @@ mod params;
 mod rules;
 mod scope;
 mod silence;
+mod state;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -43,7 +46,6 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 
 pub use ask::{Adaptive, Ask, Candidate, Choice, Exploration, Generation, Mode, NoChoice, Outcome, Ranked};
-pub use breaker::{Reason, State};
 pub use health::{ChannelHealth, Event, Scope, ScopeHealth, Transition};
 pub use intern::{NO_ISSUER, OTHER, Segment};
 pub use member::Forced;
@@ -52,6 +54,7 @@ pub use params::{
     Params, Recovery, Silence,
 };
 pub use rules::{ErrorRate, Rules, Timeouts};
+pub use state::{Reason, State};
 
 use crate::amount_band::AmountBand;
 use crate::id::ChannelId;

@@ -355,6 +355,8 @@ pub struct Correlation {
     pub issuers_within_s: f64,
     /// One issuer tripped on two channels, or one method on all, within this: the issuer or method is down.
     pub channels_within_s: f64,
+    /// A method or issuer with this share of the channel's evidence trips in its place.
+    pub explaining_share: f64,
     /// What stays of the channel's evidence when one of its issuers trips, as a share of what trips.
     pub rest_of_issuer: f64,
     /// The same when one of its methods trips.
@@ -369,6 +371,7 @@ impl Default for Correlation {
             methods_within_s: 30.0,
             issuers_within_s: 20.0,
             channels_within_s: 60.0,
+            explaining_share: 0.75,
             rest_of_issuer: 0.5,
             rest_of_method: 0.7,
             successes_to_end: 3,

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
-use super::breaker::Reason;
+use super::state::Reason;
 use crate::outcome::OutcomeClass;
 
 /// Which rules are on. All are off by default: the sequential test hears the same things sooner and errs less.

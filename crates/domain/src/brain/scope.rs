@@ -1,14 +1,16 @@
 //! Which breakers hear what, and what follows when one of them trips.
 //!
-//! Evidence goes to the issuer's breaker, then the method's, then the channel's. A channel that is not healthy
-//! owns its evidence; what tripped a part is taken out of the whole.
+//! Evidence goes to the issuer's breaker, then the method's, then the channel's. A channel that is shut
+//! owns its evidence; what tripped a part is taken out of the whole, and what a part explains does not trip it.
 
 use std::sync::Arc;
 
-use super::breaker::{Breaker, Reason};
+use super::breaker::Breaker;
 use super::health::{Event, Scope, Shift};
 use super::intern::Segment;
 use super::member::{Member, Part};
+use super::state::{Reason, State};
+use super::table::Table;
 use super::{Brain, ChannelIx};
 
 /// An attempt, as far as breakers are concerned.
@@ -40,8 +42,7 @@ impl Member {
         // What a part has explained is not held against the whole.
         let explained = issuer.is_straggler(sent) || method.is_straggler(sent);
         let current = channel.hears(sent) && !channel.is_shut();
-        let owns = channel.allowance() < 1.0;
-        let listens = |part: &Breaker| current && !owns && part.hears(sent) && !part.is_shut();
+        let listens = |part: &Breaker| current && part.hears(sent) && !part.is_shut();
         [
             listens(issuer),
             listens(method) && !issuer.is_straggler(sent),
@@ -85,9 +86,41 @@ impl Brain {
                 Part::Channel => breaker.spans_issuers(issuers) && breaker.spans_methods(methods),
             };
             if spans && breaker.is_convinced(&self.params.evidence) {
-                self.trip(at, channel, part, Reason::Evidence);
+                let culprit = if part == Part::Channel {
+                    self.culprit(member)
+                } else {
+                    part
+                };
+                self.trip(at, channel, culprit, Reason::Evidence);
             }
         }
+    }
+
+    /// The method or issuer that alone accounts for most of the channel's evidence, else the channel.
+    fn culprit(&self, member: &Member) -> Part {
+        let params = &self.params;
+        let start = if member.breaker.state() == State::Ramping {
+            params.recovery.ramp_evidence * params.evidence.trip
+        } else {
+            0.0
+        };
+        let most = params.correlation.explaining_share * (member.breaker.evidence() - start);
+        let worst = |table: &Table<Breaker>| {
+            table
+                .iter()
+                .filter(|(_, breaker)| !breaker.is_shut() && breaker.evidence() >= most)
+                .max_by(|(_, one), (_, other)| one.evidence().total_cmp(&other.evidence()))
+                .and_then(|(number, _)| u16::try_from(number).ok())
+        };
+        let method = worst(&member.methods)
+            .filter(|_| self.names.methods() > 1)
+            .map(Part::Method);
+        let issuer = || {
+            worst(&member.issuers)
+                .filter(|_| self.names.issuers() > 1)
+                .map(Part::Issuer)
+        };
+        method.or_else(issuer).unwrap_or(Part::Channel)
     }
 
     /// Trips one breaker and draws the conclusions.

@@ -452,6 +452,43 @@ fn an_issuer_that_fails_everywhere_is_an_incident_and_no_reason_to_fail_over() {
 }
 
 #[test]
+fn a_method_that_fails_everywhere_takes_no_channel_down() {
+    let mut world = World::new(4, Params::default(), 7);
+    world.live(1_500, |_, rng| fate(rng, 0.93));
+    let bad = world.segments[0].method;
+    world.brain.take_transitions();
+    for _ in 0..2_000 {
+        let sent = world.route();
+        world.pass(20);
+        let class = if sent.segment.method == bad {
+            OutcomeClass::Timeout
+        } else {
+            fate(&mut world.rng, 0.93)
+        };
+        world.report(&sent, class);
+        world.pass(5);
+    }
+    let tripped = world.brain.take_transitions().into_iter().filter(|transition| {
+        let to_tripped = matches!(
+            transition.event,
+            Event::Breaker {
+                to: State::Tripped,
+                ..
+            }
+        );
+        transition.scope == Scope::Channel && to_tripped
+    });
+    assert!(tripped.count() <= 2);
+    assert!(
+        world
+            .brain
+            .incidents()
+            .iter()
+            .any(|(scope, _)| matches!(scope, Scope::Method(_)))
+    );
+}
+
+#[test]
 fn with_everything_tripped_the_ranking_goes_on() {
     let mut world = World::new(2, Params::default(), 8);
     world.live(300, |_, _| OutcomeClass::Success);
