@@ -8,7 +8,7 @@ use smallvec::SmallVec;
 
 use super::ask::{Ask, Choice, Exploration, Generation, Mode, NoChoice};
 use super::contender::{Contender, Contenders, Pick, gate_probability, rank};
-use super::explore::{Turn, drawn, is_explorable};
+use super::explore::{Turn, drawn, is_explorable, leader};
 use super::flights::Flight;
 use super::health::Shift;
 use super::member::Forced;
@@ -196,7 +196,11 @@ impl Brain {
                 } else {
                     0.0
                 };
-                drawn(contenders, &open, factor, rng)
+                let mut pick = drawn(contenders, &open, factor, rng);
+                if pick.position == leader(contenders, &open, 0.0) {
+                    pick.exploration = Exploration::None;
+                }
+                pick
             }
             Mode::Adaptive(adaptive) => self.explore(Turn { at, ask, adaptive }, contenders, &open, rng),
         };

@@ -105,7 +105,7 @@ impl Brain {
 }
 
 /// The best of `open`; among those within `margin` of its success rate the cheapest; then the first.
-fn leader(contenders: &Contenders, open: &[usize], margin: f64) -> usize {
+pub(super) fn leader(contenders: &Contenders, open: &[usize], margin: f64) -> usize {
     let entries = || {
         open.iter()
             .filter_map(|position| Some((*position, contenders.get(*position)?)))
