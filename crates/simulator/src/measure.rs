@@ -107,6 +107,28 @@ impl Measures {
     }
 }
 
+impl Measures {
+    /// Several scenarios of one router under one seed, taken as one run: rates and regrets are their means, every
+    /// scenario counting the same; payments and departures are all of them.
+    #[must_use]
+    pub fn together(runs: &[&Self]) -> Self {
+        let mean = |value: fn(&Self) -> f64| {
+            runs.iter().map(|run| value(run)).sum::<f64>() / float(runs.len().max(1))
+        };
+        Self {
+            payments: runs.iter().map(|run| run.payments).sum(),
+            first_attempt_rate: mean(|run| run.first_attempt_rate),
+            failover_rate: mean(|run| run.failover_rate),
+            regret_per_10k: mean(|run| run.regret_per_10k),
+            exploration_per_10k: mean(|run| run.exploration_per_10k),
+            departures: runs
+                .iter()
+                .flat_map(|run| run.departures.iter().cloned())
+                .collect(),
+        }
+    }
+}
+
 /// The share of first attempts that each channel got, step by step. `rows[step][channel]`; a step in which nobody came
 /// has only zeros.
 #[must_use]
@@ -383,5 +405,17 @@ mod tests {
                 .all(|row| (row.iter().sum::<f64>() - 1.0).abs() < 1e-9)
         );
         assert!(rows[25][0].abs() < 1e-9 && rows[5][0] > 0.9, "{rows:?}");
+    }
+
+    #[test]
+    fn scenarios_together_count_the_same() {
+        let run = |payments, regret_per_10k| Measures {
+            payments,
+            regret_per_10k,
+            ..Measures::default()
+        };
+        let together = Measures::together(&[&run(10, 100.0), &run(1_000, 300.0)]);
+        assert_eq!(together.payments, 1_010);
+        assert!((together.regret_per_10k - 200.0).abs() < 1e-9, "{together:?}");
     }
 }

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use serde::Serialize;
+
 use crate::measure::{Crossing, Departure, Measures};
 use crate::number::float;
 
@@ -13,7 +15,7 @@ const STUDENT_95: [f64; 30] = [
 const NORMAL_95: f64 = 1.960;
 
 /// A mean over seeds and how far it can be trusted.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Estimate {
     /// The mean.
     pub mean: f64,
@@ -55,7 +57,7 @@ impl fmt::Display for Estimate {
 }
 
 /// One router over several seeds.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Line {
     /// The router.
     pub router: String,
@@ -74,8 +76,17 @@ pub struct Line {
     pub return_s: Option<Estimate>,
     /// First attempts sent to failing channels, per seed.
     pub sent_to_dead: Option<Estimate>,
-    /// How many of the departures and returns were never reached, of how many.
-    pub not_reached: (usize, usize),
+    /// How many of the departures and returns were never reached.
+    pub not_reached: Missed,
+}
+
+/// A part of a number of things.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Missed {
+    /// How many it is.
+    pub missed: usize,
+    /// Of how many.
+    pub of: usize,
 }
 
 impl Line {
@@ -103,7 +114,10 @@ impl Line {
             leave_s: seed_means(&left),
             return_s: seed_means(&returned),
             sent_to_dead: Estimate::of(&runs.iter().map(dead).collect::<Vec<_>>()).filter(|_| eventful),
-            not_reached: (missed, all().count()),
+            not_reached: Missed {
+                missed,
+                of: all().count(),
+            },
         }
     }
 }
@@ -146,7 +160,7 @@ pub fn table(lines: &[Line]) -> String {
             cell(line.leave_s, 1),
             cell(line.return_s, 1),
             cell(line.sent_to_dead, 0),
-            format!("{} of {}", line.not_reached.0, line.not_reached.1),
+            format!("{} of {}", line.not_reached.missed, line.not_reached.of),
         ]
     }));
     let mut widths = [3; HEAD.len()];
@@ -229,7 +243,7 @@ mod tests {
             ..Measures::default()
         };
         let line = Line::of("x", &[run(Crossing::After(2.0)), run(Crossing::NotWithin(60.0))]);
-        assert_eq!(line.not_reached, (1, 2));
+        assert_eq!(line.not_reached, Missed { missed: 1, of: 2 });
         near(line.leave_s.unwrap().mean, 31.0);
         assert_eq!(line.return_s, None);
     }
