@@ -430,8 +430,6 @@ pub struct Limits {
     pub in_flight: usize,
     /// Transitions kept until they are taken.
     pub transitions: usize,
-    /// Channels that stay in the ranking even when their breakers have tripped.
-    pub min_channels: usize,
 }
 
 impl Default for Limits {
@@ -442,7 +440,6 @@ impl Default for Limits {
             segments: 65_536,
             in_flight: 65_536,
             transitions: 1_024,
-            min_channels: 1,
         }
     }
 }
