@@ -162,6 +162,27 @@ fn probes_and_metrics_answer() {
     assert!(server.get("/metrics").contains("payroute_"));
 }
 
+#[tokio::test]
+async fn every_metric_that_is_served_is_in_the_readme() {
+    let data = tempfile::tempdir().unwrap();
+    let server = Server::start(data.path());
+    let mut client = server.routing().await;
+    let request = support::route_request("ord_1");
+    let decision = client.route(request).await.unwrap().into_inner();
+    let report = support::report(&decision, "ord_1-1", v1::Result::Succeeded);
+    client.report_outcome(report).await.unwrap();
+    let readme = include_str!("../../../README.md");
+    let text = server.get("/metrics");
+    let names: Vec<&str> = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next())
+        .collect();
+    assert!(names.contains(&"payroute_decisions_total"), "{text}");
+    for name in names {
+        assert!(readme.contains(&format!("| `{name}` |")), "{name}");
+    }
+}
+
 #[test]
 fn a_wide_address_is_refused_without_tokens() {
     let data = tempfile::tempdir().unwrap();

@@ -129,7 +129,7 @@ impl Default for Health {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Log {
-    /// What to log: a level, or directives such as `info,router=debug`.
+    /// What to log: a level, or directives such as `info,payroute_router=debug`.
     pub(crate) filter: String,
     /// How to log.
     pub(crate) format: LogFormat,
