@@ -257,10 +257,11 @@ const PAGES: [&str; 6] = [
     "docs/policy.md",
 ];
 
-/// Every `payroute ...` command of a page: from the code blocks and from the text.
+/// Every `payroute ...` command of a page, from the code blocks and from the text, without its first word.
 fn commands(page: &str) -> Vec<Vec<String>> {
     let mut found = Vec::new();
     let mut add = |text: &str| {
+        let text = text.replace("cargo run --release --", "payroute");
         let words: Vec<&str> = text.split_whitespace().collect();
         if let [first, rest @ ..] = words.as_slice()
             && (*first == "payroute" || first.ends_with("/payroute"))
