@@ -134,13 +134,11 @@ impl Drop for Server {
 
 fn serve(data: &Path) -> Command {
     let mut command = payroute();
-    command.args([
-        "serve",
-        "--listen-grpc",
-        "127.0.0.1:0",
-        "--listen-admin",
-        "127.0.0.1:0",
-    ]);
+    // In the environment, because a test's own flags beat it, and a flag cannot be given twice.
+    command
+        .arg("serve")
+        .env("PAYROUTE_LISTEN__GRPC", "127.0.0.1:0")
+        .env("PAYROUTE_LISTEN__ADMIN", "127.0.0.1:0");
     command.arg("--config").arg(example_config());
     command.arg("--ledger-path").arg(data.join("payroute.db"));
     command.arg("--token-keys-file").arg(data.join("token-keys"));
