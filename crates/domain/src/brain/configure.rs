@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
+
 use super::ask::Ranked;
+use super::member::Forced;
 use super::node::sigmoid;
 use super::rules::Rules;
 use super::state::State;
@@ -25,6 +28,19 @@ impl Brain {
                 .success_estimate(channel, segment)
                 .unwrap_or_else(|| sigmoid(self.base.score(segment))),
             state: member.map_or(State::Healthy, |member| member.state(segment)),
+        }
+    }
+    /// Whether `channel` takes payments of `segment` at `now`, as far as breakers and what was decided by hand go: not
+    /// shut, probes aside, unless forced in, and not forced out.
+    #[must_use]
+    pub fn takes(&self, channel: ChannelIx, segment: Segment, now: Timestamp) -> bool {
+        let Some(member) = self.members.get(channel.index()) else {
+            return false;
+        };
+        match member.forced_at(now) {
+            Some(Forced::Out) => false,
+            Some(Forced::In | Forced::ObserveOnly) => true,
+            None => !member.is_shut(segment),
         }
     }
 }

@@ -54,6 +54,9 @@ impl Halt {
     }
 }
 
+/// Most channels of a decision: more than a payment may have attempts, and few enough for a token of bounded size.
+pub const MAX_TARGETS: usize = 8;
+
 /// A channel to submit to.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Target {
@@ -74,8 +77,9 @@ pub struct Decision<'p> {
     pub action: Action,
     /// Why nothing is submitted; `None` when something is.
     pub halt: Option<Halt>,
-    /// The channel to submit to, then the fallbacks, best first. Empty unless the action is [`Action::Submit`].
-    pub targets: SmallVec<[Target; 8]>,
+    /// The channel to submit to, then the fallbacks, best first; up to [`MAX_TARGETS`]. Empty unless the action is
+    /// [`Action::Submit`].
+    pub targets: SmallVec<[Target; MAX_TARGETS]>,
     /// Methods to offer at the cashier, best first.
     pub offers: SmallVec<[&'p Offer; 8]>,
     /// The other channels, each with its one reason.
@@ -132,7 +136,12 @@ impl<'p> Decision<'p> {
                 state: ranked.state,
             })
         };
-        self.targets = choice.ranking.iter().filter_map(target).collect();
+        self.targets = choice
+            .ranking
+            .iter()
+            .filter_map(target)
+            .take(MAX_TARGETS)
+            .collect();
     }
 
     /// Submits nothing.

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use rand::Rng;
 use smallvec::SmallVec;
 
-pub use answer::{Action, Decision, Halt, Target};
+pub use answer::{Action, Decision, Halt, MAX_TARGETS, Target};
 pub use previous::Previous;
 pub use shop::Shop;
 
@@ -123,7 +123,7 @@ fn keep_portable(shop: &Shop, portable_to: &[ChannelId], sorted: &mut crate::eli
 }
 
 /// The brain's ranking of what the plan allows. An adaptive choice ranks the first `preferred` channels among
-/// themselves, and the others only when all of those have failed.
+/// themselves, and goes to the others only when none of those takes payments.
 fn rank<R: Rng + ?Sized>(
     brain: &mut Brain,
     ask: &Ask<'_>,
@@ -135,21 +135,20 @@ fn rank<R: Rng + ?Sized>(
     let Some((first, others)) = ask.candidates.split_at_checked(preferred).filter(|_| tiered) else {
         return brain.route(now, ask, rng);
     };
+    // Looked at beforehand, because routing takes note of the attempt: it cannot be tried and taken back.
+    let takes = |brain: &Brain, candidate: &Candidate| brain.takes(candidate.channel, ask.segment, now);
+    if !first.iter().any(|candidate| takes(brain, candidate)) {
+        return brain.route(now, ask, rng);
+    }
     let among = Ask {
         candidates: first,
         ..*ask
     };
-    match brain.route(now, &among, rng) {
-        Ok(mut choice) if !choice.panic || others.is_empty() => {
-            let others = others
-                .iter()
-                .map(|other| brain.ranked(other.channel, ask.segment));
-            choice.ranking.extend(others);
-            Ok(choice)
-        }
-        Ok(_) | Err(NoChoice::NoChannel) => brain.route(now, ask, rng),
-        Err(incident) => Err(incident),
-    }
+    let mut choice = brain.route(now, &among, rng)?;
+    let others = others.iter().filter(|candidate| takes(brain, candidate));
+    let others = others.map(|other| brain.ranked(other.channel, ask.segment));
+    choice.ranking.extend(others);
+    Ok(choice)
 }
 
 fn candidates(shop: &Shop, payment: &Attributes, order: &[ChannelIndex]) -> Candidates {
@@ -212,3 +211,6 @@ fn reserve(
     }
     decision.halt(Halt::NoChannel);
 }
+
+#[cfg(test)]
+mod tests;

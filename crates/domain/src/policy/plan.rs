@@ -44,6 +44,9 @@ pub enum Strategy<'p> {
 }
 
 impl Strategy<'_> {
+    /// Every name that [`Self::as_str`] gives.
+    pub const NAMES: [&'static str; 3] = ["priority", "split", "adaptive"];
+
     /// The name in snake case, as on the wire.
     #[must_use]
     pub const fn as_str(&self) -> &'static str {
