@@ -23,8 +23,8 @@ pub const MAX_LIST: usize = 200;
 pub const MAX_TAGS: usize = 20;
 /// Longest metadata key, in bytes.
 pub const MAX_KEY: usize = 64;
-/// Longest token or receipt, in bytes.
-pub const MAX_TOKEN: usize = 1_024;
+/// Longest token or receipt, in bytes: room for the longest names and texts of a payment and the channels of a decision.
+pub const MAX_TOKEN: usize = 4_096;
 
 /// Collects the violations of one request.
 #[derive(Debug, Default)]

@@ -33,7 +33,7 @@ pub struct RouteQuery {
 impl TryFrom<v1::RouteRequest> for RouteQuery {
     type Error = Violations;
 
-    fn try_from(request: v1::RouteRequest) -> Result<Self, Violations> {
+    fn try_from(mut request: v1::RouteRequest) -> Result<Self, Violations> {
         let mut reader = Reader::default();
         let candidates = reader.names("candidates", &request.candidates);
         let exclude = reader.names("exclude_channels", &request.exclude_channels);
@@ -45,8 +45,7 @@ impl TryFrom<v1::RouteRequest> for RouteQuery {
                 format!("has {len} items, at most {MAX_TAGS} are allowed"),
             );
         }
-        let receipts = request.previous_attempts.clone();
-        let receipts: Vec<_> = receipts
+        let receipts: Vec<_> = std::mem::take(&mut request.previous_attempts)
             .into_iter()
             .take(MAX_TAGS)
             .map(|receipt| reader.token("previous_attempts", receipt))

@@ -19,8 +19,8 @@ use crate::health::Health;
 use crate::routing::Routing;
 use crate::service::Service;
 
-/// Largest message that is read, in bytes: a request has bounded fields and is far smaller.
-const MAX_MESSAGE: usize = 64 * 1_024;
+/// Largest message that is read, in bytes: a request with twenty of the longest receipts and room to spare.
+const MAX_MESSAGE: usize = 128 * 1_024;
 /// Most calls at once on one connection.
 const MAX_STREAMS: u32 = 1_024;
 /// Most resets of a connection's streams that are waiting to be seen: an attack floods them.
