@@ -62,7 +62,7 @@ pub struct OutcomeReport {
     pub network_advice_code: Option<String>,
     /// Prepare stage: whether the customer received what can be paid; `None`: assumed received.
     pub artefact_delivered: Option<bool>,
-    /// When the submit began; `None`: at the decision.
+    /// When the submit began; `None`: as long ago as the answer took.
     pub started_at: Option<Timestamp>,
     /// How long the answer took, in milliseconds, 0 to 600 000.
     pub latency_ms: u32,

@@ -16,7 +16,7 @@ use crate::token::InvalidToken;
 
 /// What a decision token proves, as domain types.
 #[derive(Clone, Debug)]
-pub(crate) struct Decided {
+pub(crate) struct DecisionProof {
     pub(crate) id: Uuid,
     pub(crate) merchant: MerchantId,
     pub(crate) payment: PaymentId,
@@ -35,10 +35,10 @@ pub(crate) struct Decided {
 /// The language of a caller who names none.
 const DEFAULT_LOCALE: &str = "zh-CN";
 
-impl Decided {
+impl DecisionProof {
     /// Reads the claims found in `field`. They were sealed by this service, so what cannot be read is of a release
     /// that knew more.
-    pub(crate) fn read(claims: DecisionClaims, field: &'static str) -> Result<Self, CallError> {
+    pub(crate) fn read(claims: &DecisionClaims, field: &'static str) -> Result<Self, CallError> {
         let read = || {
             Some(Self {
                 id: Uuid::from_slice(&claims.decision_id).ok()?,

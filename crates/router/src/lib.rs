@@ -7,6 +7,7 @@ pub mod auth;
 mod claims;
 pub mod error;
 pub mod health;
+mod meter;
 mod observe;
 mod payment;
 mod report;

@@ -1,4 +1,4 @@
-//! GetPayment: a payment whole, for customer service.
+//! `GetPayment`: a payment whole, for customer service.
 
 use domain::catalogue::{Certainty, FailureKind, FailureReport, Reason};
 use domain::decision::Action;
@@ -13,7 +13,7 @@ use crate::routing::Routing;
 use crate::speech;
 
 impl Routing {
-    /// Answers GetPayment.
+    /// Answers `GetPayment`.
     ///
     /// # Errors
     /// When the request is invalid, nothing is known of the payment, or the ledger cannot be read.

@@ -1,4 +1,4 @@
-//! ReportOutcome: from a report to what it means, kept before it is answered.
+//! `ReportOutcome`: from a report to what it means, kept before it is answered.
 
 use domain::attempt::{
     self, Claim, Event, NextStep, ProviderProfile, QueryPlan, Situation, Source, State, next_step,
@@ -19,7 +19,7 @@ use proto::v1;
 use sha2::{Digest, Sha256};
 use telemetry::metric;
 
-use crate::claims::Decided;
+use crate::claims::DecisionProof;
 use crate::error::CallError;
 use crate::routing::Routing;
 use crate::speech;
@@ -30,7 +30,7 @@ const ON_THE_WAY: usize = 8_192;
 /// A report whose token is good.
 struct Verified {
     claims: DecisionClaims,
-    decided: Decided,
+    decided: DecisionProof,
     account: Option<AccountId>,
     /// How many channels of the decision come after the reported one.
     fallbacks: usize,
@@ -45,8 +45,17 @@ struct Judged {
     note: String,
 }
 
+/// A report, verified and judged.
+struct Case<'c> {
+    verified: &'c Verified,
+    report: &'c OutcomeReport,
+    judged: &'c Judged,
+    /// Whose code it is.
+    provider: &'c str,
+}
+
 impl Routing {
-    /// Answers ReportOutcome. What it answers is durable.
+    /// Answers `ReportOutcome`. What it answers is durable.
     ///
     /// # Errors
     /// When the request is invalid, the token is not good for it, another content was reported before, or the ledger
@@ -74,17 +83,22 @@ impl Routing {
         if !self.outcomes.has_room(ON_THE_WAY) {
             return Err(CallError::Backlog);
         }
-        let record = record(&report, &verified, &judged, provider, now);
+        let case = Case {
+            verified: &verified,
+            report: &report,
+            judged: &judged,
+            provider,
+        };
         let record = AttemptRecord {
             digest,
             trace_id,
-            ..record
+            ..record(&case, now)
         };
-        let duplicate = match self.writer.record(record).await? {
-            Recorded::New => false,
-            Recorded::Duplicate(_) => {
+        let kept = match self.writer.record(record).await? {
+            Recorded::New => None,
+            Recorded::Duplicate(kept) => {
                 counter!(metric::DUPLICATES).increment(1);
-                true
+                Some(kept)
             }
             Recorded::Conflict => {
                 return Err(CallError::Conflict {
@@ -92,17 +106,12 @@ impl Routing {
                 });
             }
         };
-        let step = self.next_step(&verified, &judged, channel, now);
-        Ok(self.answer(
-            verified,
-            &report,
-            judged,
-            Answered {
-                duplicate,
-                step,
-                provider,
-            },
-        ))
+        let step = self.next_step(&case, channel, now);
+        let answer = self.answer(&case, &step);
+        Ok(match kept {
+            Some(kept) => self.as_known_by_now(answer, &case, &kept),
+            None => answer,
+        })
     }
 
     fn verify(
@@ -115,7 +124,7 @@ impl Routing {
         let field = "decision_token";
         let claims = self.keyring.open_decision(token);
         let claims = claims.map_err(|source| CallError::BadToken { field, source })?;
-        let decided = Decided::read(claims.clone(), field)?;
+        let decided = DecisionProof::read(&claims, field)?;
         if decided.expires_at <= now {
             return Err(CallError::Expired);
         }
@@ -178,13 +187,8 @@ impl Routing {
         .with(failure)
     }
 
-    fn next_step(
-        &self,
-        verified: &Verified,
-        judged: &Judged,
-        channel: Option<&Channel>,
-        now: Timestamp,
-    ) -> NextStep {
+    fn next_step(&self, case: &Case<'_>, channel: Option<&Channel>, now: Timestamp) -> NextStep {
+        let Case { verified, judged, .. } = case;
         let profile = ProviderProfile::of(channel.map_or("", |channel| channel.provider.as_str()));
         // A channel that left the configuration can still be asked, as far as anybody knows.
         let asked = Capabilities {
@@ -230,50 +234,65 @@ impl Routing {
         })
     }
 
-    fn answer(
-        &self,
-        verified: Verified,
-        report: &OutcomeReport,
-        judged: Judged,
-        answered: Answered<'_>,
-    ) -> v1::ReportOutcomeResponse {
-        let Answered {
-            duplicate,
-            step,
-            provider,
-        } = answered;
-        let decided = &verified.decided;
-        let locale = decided.locale(report.locale.as_deref());
-        let failure = judged.failure.as_ref();
-        let next = speech::next_step(&step, report.channel.as_str(), decided.after(&report.channel));
-        let receipt = ReceiptClaims {
-            attempt_id: report.attempt.to_string(),
-            channel_id: report.channel.to_string(),
-            state: judged.state.as_str().to_owned(),
-            side: failure.map_or("", |failure| failure.side.as_str()).to_owned(),
-            never_same_credential: failure.is_some_and(|failure| failure.never_same_credential),
-            retries: verified.retries,
-            class: judged.class.map_or("", OutcomeClass::as_str).to_owned(),
-            decision: Some(verified.claims),
-        };
+    fn answer(&self, case: &Case<'_>, step: &NextStep) -> v1::ReportOutcomeResponse {
+        let decided = &case.verified.decided;
+        let channel = &case.report.channel;
+        let locale = decided.locale(case.report.locale.as_deref());
+        let failure = case.judged.failure.as_ref();
+        let message = |failure| speech::message(&self.catalogue, failure, case.provider, locale);
         v1::ReportOutcomeResponse {
-            duplicate,
-            state: judged.state.as_str().to_owned(),
+            duplicate: false,
+            state: case.judged.state.as_str().to_owned(),
             failure: failure.map(speech::failure),
-            next: Some(next),
-            customer_message: failure
-                .map(|failure| speech::message(&self.catalogue, failure, provider, locale)),
-            operator_note: judged.note,
-            receipt: self.keyring.seal_receipt(&receipt),
+            next: Some(speech::next_step(step, channel.as_str(), decided.after(channel))),
+            customer_message: failure.map(message),
+            operator_note: case.judged.note.clone(),
+            receipt: self.receipt(case, case.judged.state),
         }
     }
-}
 
-/// What became of a report, besides its judgement.
-struct Answered<'p> {
-    duplicate: bool,
-    step: NextStep,
-    provider: &'p str,
+    /// Brings the answer to a repeated report up to what is `kept` of the attempt: it may have been settled since.
+    fn as_known_by_now(
+        &self,
+        answer: v1::ReportOutcomeResponse,
+        case: &Case<'_>,
+        kept: &AttemptRecord,
+    ) -> v1::ReportOutcomeResponse {
+        let answer = v1::ReportOutcomeResponse {
+            duplicate: true,
+            ..answer
+        };
+        let known = State::from_name(&kept.verdict.state).filter(|known| *known != case.judged.state);
+        let Some(state) = known else {
+            return answer;
+        };
+        let decided = &case.verified.decided;
+        let locale = decided.locale(case.report.locale.as_deref());
+        v1::ReportOutcomeResponse {
+            state: state.as_str().to_owned(),
+            // It told what the report meant, and more is known now.
+            failure: None,
+            next: Some(self.after(decided, kept, state, None)),
+            customer_message: self.message(kept, state, None, locale),
+            receipt: self.receipt(case, state),
+            ..answer
+        }
+    }
+
+    /// Proof of the attempt, which is in `state` by now.
+    fn receipt(&self, case: &Case<'_>, state: State) -> Vec<u8> {
+        let failure = case.judged.failure.as_ref();
+        self.keyring.seal_receipt(&ReceiptClaims {
+            attempt_id: case.report.attempt.to_string(),
+            channel_id: case.report.channel.to_string(),
+            state: state.as_str().to_owned(),
+            side: failure.map_or("", |failure| failure.side.as_str()).to_owned(),
+            never_same_credential: failure.is_some_and(|failure| failure.never_same_credential),
+            retries: case.verified.retries,
+            class: case.judged.class.map_or("", OutcomeClass::as_str).to_owned(),
+            decision: Some(case.verified.claims.clone()),
+        })
+    }
 }
 
 impl Judged {
@@ -312,13 +331,14 @@ fn digest(request: &v1::ReportOutcomeRequest) -> [u8; 32] {
     Sha256::digest(content.encode_to_vec()).into()
 }
 
-fn record(
-    report: &OutcomeReport,
-    verified: &Verified,
-    judged: &Judged,
-    provider: &str,
-    now: Timestamp,
-) -> AttemptRecord {
+/// What is kept of the attempt; digest and trace are for the caller to fill in.
+fn record(case: &Case<'_>, now: Timestamp) -> AttemptRecord {
+    let Case {
+        verified,
+        report,
+        judged,
+        provider,
+    } = *case;
     let decided = &verified.decided;
     let failure = judged.failure.as_ref();
     let took = SignedDuration::from_millis(i64::from(report.latency_ms));
@@ -357,11 +377,13 @@ fn record(
         },
         decided_at: decided.decided_at,
         trace_id: None,
-        // A caller that says nothing is believed to have submitted as long ago as the answer took.
-        started_at: report.started_at.unwrap_or_else(|| {
-            let back = now.checked_sub(took).unwrap_or(now);
-            back.max(decided.decided_at)
-        }),
+        // A caller that says nothing is believed to have submitted as long ago as the answer took. Nobody can have
+        // submitted before the decision or after the answer: clocks differ.
+        started_at: report
+            .started_at
+            .unwrap_or_else(|| now.checked_sub(took).unwrap_or(now))
+            .min(now)
+            .max(decided.decided_at),
         received_at: now,
         latency_ms: report.latency_ms,
         digest: [0; 32],

@@ -1,4 +1,4 @@
-//! ResolveAttempt: what a query, a reversal or a late notice said of an attempt that was open.
+//! `ResolveAttempt`: what a query, a reversal or a late notice said of an attempt that was open.
 
 use domain::attempt::{Claim, Event, ProviderProfile, QueryPlan, Source, Standing, State, next};
 use domain::catalogue::{Advice, Certainty, Failure, FailureKind, FailureReport, Reason};
@@ -7,11 +7,11 @@ use domain::outcome::OutcomeClass;
 use domain::report::{Resolution, ResolutionReport, ResolutionSource};
 use jiff::Timestamp;
 use ledger::attempt::{AttemptRecord, Resolved};
-use proto::claims::ReceiptClaims;
+use proto::claims::{DecisionClaims, ReceiptClaims};
 use proto::resolve::ResolveQuery;
 use proto::v1;
 
-use crate::claims::Decided;
+use crate::claims::DecisionProof;
 use crate::error::CallError;
 use crate::routing::Routing;
 use crate::speech;
@@ -28,7 +28,7 @@ struct Settled {
 }
 
 impl Routing {
-    /// Answers ResolveAttempt. What it answers is durable.
+    /// Answers `ResolveAttempt`. What it answers is durable.
     ///
     /// # Errors
     /// When the request is invalid, the receipt was not issued here, the attempt is not known, its state does not allow
@@ -41,7 +41,10 @@ impl Routing {
         let field = "receipt";
         let claims = self.keyring.open_receipt(&receipt);
         let claims = claims.map_err(|source| CallError::BadToken { field, source })?;
-        let decided = Decided::read(claims.decision.clone().unwrap_or_default(), field)?;
+        let decided = DecisionProof::read(
+            claims.decision.as_ref().unwrap_or(&DecisionClaims::default()),
+            field,
+        )?;
         let now = self.clock.now();
         let settled = self.settle(&decided, &claims, &report, now).await?;
         if settled.changed {
@@ -53,7 +56,7 @@ impl Routing {
     /// Moves the attempt on, from whatever state it is in by now.
     async fn settle(
         &self,
-        decided: &Decided,
+        decided: &DecisionProof,
         claims: &ReceiptClaims,
         report: &ResolutionReport,
         now: Timestamp,
@@ -124,7 +127,7 @@ impl Routing {
 
     fn resolved(
         &self,
-        decided: &Decided,
+        decided: &DecisionProof,
         claims: ReceiptClaims,
         report: &ResolutionReport,
         settled: Settled,
@@ -166,9 +169,10 @@ impl Routing {
         (failure.certainty != Certainty::Unknown).then_some(failure)
     }
 
-    fn after(
+    /// What the caller does about an attempt that is in `state` by now.
+    pub(crate) fn after(
         &self,
-        decided: &Decided,
+        decided: &DecisionProof,
         record: &AttemptRecord,
         state: State,
         failure: Option<&Failure>,
@@ -208,7 +212,8 @@ impl Routing {
         }
     }
 
-    fn message(
+    /// What to tell the customer of an attempt that is in `state` by now; `None` when it was paid.
+    pub(crate) fn message(
         &self,
         record: &AttemptRecord,
         state: State,
@@ -256,10 +261,9 @@ const fn class_of(state: State) -> Option<OutcomeClass> {
 
 const fn event(report: &ResolutionReport) -> Event {
     let source = match report.source {
-        ResolutionSource::Query => Source::Query,
-        ResolutionSource::Notice => Source::Notice,
         // The answer to a reversal is an answer to a question of ours.
-        ResolutionSource::Reversal => Source::Query,
+        ResolutionSource::Query | ResolutionSource::Reversal => Source::Query,
+        ResolutionSource::Notice => Source::Notice,
         ResolutionSource::Settlement => Source::Settlement,
         ResolutionSource::Operator => Source::Operator,
     };

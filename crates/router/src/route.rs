@@ -7,11 +7,9 @@ use domain::payment::Attributes;
 use domain::policy::Verdict;
 use jiff::Timestamp;
 use ledger::decision::{DecisionRecord, Exclusion};
-use metrics::{counter, histogram};
 use proto::route::RouteQuery;
 use proto::{claims, time, v1};
 use rand::Rng;
-use telemetry::metric;
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -45,11 +43,10 @@ impl Routing {
         let named = self.decide(&shop, &query, &previous, now);
         let mut response = self.response(&shop, &query.attributes, &named);
         if query.explain {
-            response.explanation = Some(self.explanation(&shop, &query.attributes, &named, began));
+            response.explanation = Some(explanation(&shop, &query.attributes, &named, began));
         }
-        counter!(metric::DECISIONS, "action" => named.decision.action.as_str(), "strategy" => named.decision.strategy.as_str())
-            .increment(1);
-        histogram!(metric::DECISION_DURATION).record(began.elapsed().as_secs_f64());
+        self.meter
+            .decided(named.decision.action, named.decision.strategy, began.elapsed());
         self.writer
             .record_decision(record(&shop, query.attributes, &named));
         Ok(response)
@@ -151,43 +148,37 @@ impl Routing {
         claims.targets = named.decision.targets.iter().filter_map(target).collect();
         self.keyring.seal_decision(&claims)
     }
+}
 
-    fn explanation(
-        &self,
-        shop: &Shop,
-        payment: &Attributes,
-        named: &Named<'_>,
-        began: Instant,
-    ) -> v1::Explanation {
-        let rules = shop.policy.explain(payment, named.decided_at);
-        let rank = |target: &Target| {
-            let channel = shop.channels.get(target.channel)?;
-            Some(v1::RankTrace {
-                channel_id: channel.id.to_string(),
-                success_estimate: target.success,
-                breaker_state: target.state.as_str().to_owned(),
-                cost_minor: channel.cost.of(payment.amount.minor()),
+fn explanation(shop: &Shop, payment: &Attributes, named: &Named<'_>, began: Instant) -> v1::Explanation {
+    let rules = shop.policy.explain(payment, named.decided_at);
+    let rank = |target: &Target| {
+        let channel = shop.channels.get(target.channel)?;
+        Some(v1::RankTrace {
+            channel_id: channel.id.to_string(),
+            success_estimate: target.success,
+            breaker_state: target.state.as_str().to_owned(),
+            cost_minor: channel.cost.of(payment.amount.minor()),
+        })
+    };
+    v1::Explanation {
+        rules: rules
+            .into_iter()
+            .map(|rule| v1::RuleTrace {
+                rule: rule.rule.to_owned(),
+                matched: !matches!(rule.verdict, Verdict::Unmet { .. }),
+                because: match rule.verdict {
+                    Verdict::Unmet { condition, found } => format!("{condition}, but {found}"),
+                    Verdict::Selected | Verdict::Matched => String::new(),
+                },
             })
-        };
-        v1::Explanation {
-            rules: rules
-                .into_iter()
-                .map(|rule| v1::RuleTrace {
-                    rule: rule.rule.to_owned(),
-                    matched: !matches!(rule.verdict, Verdict::Unmet { .. }),
-                    because: match rule.verdict {
-                        Verdict::Unmet { condition, found } => format!("{condition}, but {found}"),
-                        Verdict::Selected | Verdict::Matched => String::new(),
-                    },
-                })
-                .collect(),
-            ranking: named.decision.targets.iter().filter_map(rank).collect(),
-            decided_in_us: u32::try_from(began.elapsed().as_micros()).unwrap_or(u32::MAX),
-            halted_because: named
-                .decision
-                .halt
-                .map_or_else(String::new, |halt| halt.as_str().to_owned()),
-        }
+            .collect(),
+        ranking: named.decision.targets.iter().filter_map(rank).collect(),
+        decided_in_us: u32::try_from(began.elapsed().as_micros()).unwrap_or(u32::MAX),
+        halted_because: named
+            .decision
+            .halt
+            .map_or_else(String::new, |halt| halt.as_str().to_owned()),
     }
 }
 

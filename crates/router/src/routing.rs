@@ -15,6 +15,7 @@ use rand::rngs::StdRng;
 use stats::live::Live;
 use stats::stream::Publisher;
 
+use crate::meter::Meter;
 use crate::token::Keyring;
 
 /// What the routing service is made of.
@@ -31,7 +32,8 @@ pub struct Parts {
     pub writer: Writer,
     /// The reading side of the ledger.
     pub ledger: Arc<dyn Ledger>,
-    /// Where new outcomes go; asked only whether it has room.
+    /// Where outcomes are counted. The writer hands reported ones over; from here it is asked for room beforehand,
+    /// and told what a resolution has shown.
     pub outcomes: Publisher,
     /// The time.
     pub clock: SharedClock,
@@ -53,6 +55,7 @@ pub struct Routing {
     pub(crate) outcomes: Publisher,
     pub(crate) clock: SharedClock,
     pub(crate) token_ttl: SignedDuration,
+    pub(crate) meter: Meter,
 }
 
 /// What changes with every decision, besides the brain. Locked before the brain, never after it.
@@ -91,6 +94,7 @@ impl Routing {
             outcomes: parts.outcomes,
             clock: parts.clock,
             token_ttl: parts.token_ttl,
+            meter: Meter::new(),
         })
     }
 }

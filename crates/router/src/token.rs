@@ -254,6 +254,47 @@ mod tests {
     }
 
     #[test]
+    fn the_longest_decision_and_its_receipt_fit_into_a_request() {
+        let (name, text) = (
+            "n".repeat(domain::id::MAX_LEN),
+            "t".repeat(proto::fields::MAX_TEXT),
+        );
+        let target = proto::claims::Target {
+            channel_id: name.clone(),
+            account: name.clone(),
+        };
+        let decision = DecisionClaims {
+            decision_id: vec![7; 16],
+            merchant_id: name.clone(),
+            payment_id: name.clone(),
+            attempt_no: 20,
+            amount_minor: i64::MAX,
+            currency: "CNY".into(),
+            stage: 1,
+            method: text.clone(),
+            issuer: text.clone(),
+            region: text.clone(),
+            locale: text,
+            decided_at_us: i64::MAX,
+            expires_at_us: i64::MAX,
+            targets: vec![target; domain::decision::MAX_TARGETS],
+        };
+        let receipt = ReceiptClaims {
+            decision: Some(decision.clone()),
+            attempt_id: name.clone(),
+            channel_id: name,
+            state: "refund_needs_review".into(),
+            side: "merchant-config".into(),
+            never_same_credential: true,
+            retries: 20,
+            class: "issuer_unavailable".into(),
+        };
+        let keyring = Keyring::new(&[key(1)]).unwrap();
+        assert!(keyring.seal_decision(&decision).len() <= proto::fields::MAX_TOKEN);
+        assert!(keyring.seal_receipt(&receipt).len() <= proto::fields::MAX_TOKEN);
+    }
+
+    #[test]
     fn a_short_key_is_refused() {
         let short = Key {
             id: 1,
