@@ -73,3 +73,6 @@ impl Monitor {
         self.publish();
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -53,3 +53,38 @@ impl Live {
         self.snapshot.subscribe()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use domain::brain::Params;
+    use domain::window::Windows;
+    use jiff::Timestamp;
+
+    use super::*;
+
+    fn snapshot(seq: u64) -> HealthSnapshot {
+        HealthSnapshot::take(seq, Timestamp::UNIX_EPOCH, &Windows::default(), [])
+    }
+
+    #[test]
+    fn health_never_moves_back() {
+        let live = Live::new(Brain::new(Params::default()), snapshot(0));
+        let mut seen = live.watch();
+        let mut shown = Vec::new();
+        for seq in [2, 1, 2, 3] {
+            live.publish(snapshot(seq));
+            shown.push((live.snapshot().seq, seen.has_changed().unwrap()));
+            seen.mark_unchanged();
+        }
+        assert_eq!(shown, [(2, true), (2, false), (2, false), (3, true)]);
+    }
+
+    #[test]
+    fn who_watches_sees_the_latest_snapshot() {
+        let live = Live::new(Brain::new(Params::default()), snapshot(0));
+        let mut seen = live.watch();
+        live.publish(snapshot(1));
+        live.publish(snapshot(2));
+        assert_eq!(seen.borrow_and_update().seq, 2);
+    }
+}

@@ -72,3 +72,75 @@ impl Consumer {
         self.queue.recv_many(events, limit).await
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use domain::amount_band::AmountBand;
+    use domain::id::ChannelId;
+    use domain::outcome::OutcomeClass;
+    use jiff::Timestamp;
+
+    use super::*;
+
+    fn event(key: u64) -> OutcomeEvent {
+        OutcomeEvent {
+            channel: ChannelId::new("a").unwrap(),
+            method: "pay".to_owned(),
+            issuer: None,
+            band: AmountBand::of(domain::money::Money::new(1, "CNY".parse().unwrap()).unwrap()),
+            class: OutcomeClass::Success,
+            corrects: None,
+            key,
+            attempt_no: 1,
+            decided_at: Timestamp::UNIX_EPOCH,
+            started_at: Timestamp::UNIX_EPOCH,
+            received_at: Timestamp::UNIX_EPOCH,
+            latency_ms: 100,
+        }
+    }
+
+    #[tokio::test]
+    async fn outcomes_come_out_in_their_order_and_no_more_than_asked_for() {
+        let (publisher, mut consumer) = stream(10);
+        (0..10).for_each(|key| publisher.publish(event(key)).unwrap());
+        let mut events = Vec::new();
+        assert_eq!(consumer.next(&mut events, 7).await, 7);
+        assert_eq!(consumer.next(&mut events, 7).await, 3);
+        assert!(events.iter().map(|event| event.key).eq(0..10));
+    }
+
+    #[tokio::test]
+    async fn a_full_stream_refuses_and_has_room_again_when_it_is_read() {
+        let (publisher, mut consumer) = stream(2);
+        assert!(publisher.has_room(2) && !publisher.has_room(3));
+        publisher.publish(event(1)).unwrap();
+        publisher.publish(event(2)).unwrap();
+        assert_eq!(publisher.publish(event(3)), Err(PublishError::Full));
+        assert_eq!((consumer.waiting(), publisher.has_room(1)), (2, false));
+        consumer.next(&mut Vec::new(), 1).await;
+        assert_eq!(publisher.publish(event(3)), Ok(()));
+    }
+
+    #[tokio::test]
+    async fn what_waits_is_read_after_the_last_publisher_is_gone() {
+        let (publisher, mut consumer) = stream(2);
+        publisher.publish(event(1)).unwrap();
+        drop(publisher);
+        let mut events = Vec::new();
+        assert_eq!(consumer.next(&mut events, 9).await, 1);
+        assert_eq!(consumer.next(&mut events, 9).await, 0);
+    }
+
+    #[test]
+    fn without_a_consumer_nothing_is_taken() {
+        let (publisher, consumer) = stream(2);
+        drop(consumer);
+        assert_eq!(publisher.publish(event(1)), Err(PublishError::Closed));
+    }
+
+    #[test]
+    fn a_stream_has_room_for_one_at_least() {
+        let (publisher, _consumer) = stream(0);
+        assert_eq!(publisher.publish(event(1)), Ok(()));
+    }
+}
