@@ -44,6 +44,8 @@ pub(crate) enum Command {
         #[arg(long, default_value = "127.0.0.1:7435")]
         addr: SocketAddr,
     },
+    /// Measure routing and reporting beside a bare gRPC echo, on this machine
+    Bench(BenchArgs),
     /// Make a bearer token
     Token {
         /// What about it.
@@ -196,4 +198,15 @@ pub(crate) enum ReportedResult {
     TimedOut,
     /// Waits for the customer.
     AwaitingCustomer,
+}
+
+/// What `bench` takes.
+#[derive(Debug, Args)]
+pub(crate) struct BenchArgs {
+    /// How long each row of the table is measured, in seconds
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=600))]
+    pub(crate) seconds: u32,
+    /// How many callers at once, each with a connection of its own
+    #[arg(long, value_delimiter = ',', default_value = "1,16,64", value_parser = clap::value_parser!(u16).range(1..=1_024))]
+    pub(crate) connections: Vec<u16>,
 }

@@ -1,5 +1,6 @@
 //! The `payroute` command.
 
+mod bench;
 mod cli;
 mod config_command;
 mod ctl;
@@ -39,6 +40,7 @@ async fn run(command: Command) -> anyhow::Result<()> {
     match command {
         Command::Demo(demo) => demo::run(demo, &mut out).await,
         Command::Serve(flags) => serve::run(flags, &mut out).await,
+        Command::Bench(args) => bench::run(args, &mut out).await,
         Command::Config { command } => config_command::run(command, &mut out),
         Command::Ctl(ctl) => ctl::run(ctl, &mut out).await,
         Command::Policy { command } => policy_command::run(&command, &mut out),

@@ -1,0 +1,152 @@
+//! `payroute bench`: what `Route` and `ReportOutcome` cost beside a bare echo of the same messages, on this machine.
+//!
+//! Everything runs in this process: an echo server, an embedded Payroute of the example shop with a ledger in a
+//! temporary folder, and the callers, each with a connection of its own over loopback. So callers and servers share
+//! the cores, and only the comparison of the rows means something, not a row by itself.
+
+mod echo;
+mod load;
+
+use std::fmt;
+use std::io::Write;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::catalogue::Catalogue;
+use domain::clock::SystemClock;
+use jiff::SignedDuration;
+use ledger::SqliteSettings;
+use proto::v1;
+use router::auth::Guard;
+use tokio::net::TcpListener;
+
+use crate::cli::BenchArgs;
+use crate::embedded::{Embedded, Listeners, Setup};
+use crate::serve::SERVICE;
+use crate::shop_files::ShopFiles;
+use crate::token_keys;
+use echo::Echo;
+use load::{Call, Figures, Load};
+
+/// What is measured.
+#[derive(Clone, Copy, Debug)]
+enum Subject {
+    /// A server that answers every Route with the same answer: what gRPC itself costs.
+    Echo,
+    /// Payroute's `Route`.
+    Route,
+    /// Payroute's `ReportOutcome`, answered when the outcome is durable.
+    Report,
+}
+
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Echo => "bare echo",
+            Self::Route => "Route",
+            Self::Report => "ReportOutcome",
+        })
+    }
+}
+
+/// Measures and prints a table to `out`.
+///
+/// # Errors
+/// When something cannot be started, or a call is refused.
+pub(crate) async fn run(args: BenchArgs, out: &mut impl Write) -> anyhow::Result<()> {
+    let settings = telemetry::Settings {
+        log_filter: "warn".to_owned(),
+        ..telemetry::Settings::default()
+    };
+    let telemetry = telemetry::init(SERVICE, &settings)?;
+    let data = tempfile::tempdir()?;
+    let payroute = start(data.path(), &telemetry).await?;
+    let answer = load::decide(payroute.grpc, "canned").await?;
+    let echo = Echo::start(answer).await?;
+
+    let cores = std::thread::available_parallelism()?;
+    let seconds = args.seconds;
+    writeln!(
+        out,
+        "{seconds} s each, {cores} cores for servers and callers together"
+    )?;
+    writeln!(
+        out,
+        "{:>11}  {:<13}  {:>9}  {:>9}  {:>9}",
+        "connections", "call", "calls/s", "p50 us", "p99 us"
+    )?;
+    for connections in args.connections {
+        for subject in [Subject::Echo, Subject::Route, Subject::Report] {
+            let (address, call) = aim(subject, &echo, payroute.grpc);
+            let load = Load {
+                address,
+                call,
+                connections,
+                time: Duration::from_secs(u64::from(seconds)),
+            };
+            show(out, connections, subject, &load.run().await?)?;
+        }
+    }
+    echo.stop().await?;
+    payroute.stop().await
+}
+
+fn aim(subject: Subject, echo: &Echo, payroute: SocketAddr) -> (SocketAddr, Call) {
+    match subject {
+        Subject::Echo => (echo.address, Call::Route),
+        Subject::Route => (payroute, Call::Route),
+        Subject::Report => (payroute, Call::Report),
+    }
+}
+
+fn show(out: &mut impl Write, connections: u16, subject: Subject, figures: &Figures) -> std::io::Result<()> {
+    writeln!(
+        out,
+        "{connections:>11}  {subject:<13}  {:>9}  {:>9}  {:>9}",
+        figures.calls_per_sec, figures.p50_us, figures.p99_us
+    )?;
+    out.flush()
+}
+
+/// An embedded Payroute of the example shop.
+async fn start(data: &Path, telemetry: &telemetry::Guard) -> anyhow::Result<Embedded> {
+    let catalogue = Arc::new(Catalogue::built_in()?);
+    let setup = Setup {
+        shop: ShopFiles::example(&catalogue)?,
+        catalogue,
+        ledger: SqliteSettings {
+            path: data.join("payroute.db"),
+            max_bytes: None,
+        },
+        keyring: token_keys::load_or_make(&data.join("token-keys"))?,
+        guard: Guard::default(),
+        token_ttl: SignedDuration::from_hours(1),
+        snapshot_every: Duration::from_millis(250),
+        rebuild: SignedDuration::from_hours(1),
+        clock: Arc::new(SystemClock),
+    };
+    let listeners = Listeners {
+        grpc: TcpListener::bind("127.0.0.1:0").await?,
+        admin: TcpListener::bind("127.0.0.1:0").await?,
+    };
+    Embedded::start(setup, listeners, telemetry).await
+}
+
+/// What a caller asks Route.
+fn route_request(payment: String) -> v1::RouteRequest {
+    v1::RouteRequest {
+        merchant_id: "shop".to_owned(),
+        payment_id: payment,
+        amount_minor: 19_900,
+        currency: "CNY".to_owned(),
+        method: "wechat_pay".to_owned(),
+        presentment: "h5".to_owned(),
+        issuer: "icbc".to_owned(),
+        country: "CN".to_owned(),
+        region: "guangdong".to_owned(),
+        locale: "zh-CN".to_owned(),
+        ..v1::RouteRequest::default()
+    }
+}
