@@ -1,14 +1,12 @@
 //! Killed in the middle of ten thousand reports: every acknowledged outcome is in the ledger once, and counted once.
 
-mod support;
-
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use crate::support::{self, Server};
 use proto::v1;
 use proto::v1::routing_service_client::RoutingServiceClient;
-use support::Server;
 use tokio::sync::watch;
 use tonic::transport::Channel;
 

@@ -1,5 +1,6 @@
 //! `payroute serve` as an operator meets it: how it starts, how it refuses to, and how it stops.
 
+mod crash;
 mod support;
 
 use std::time::{Duration, Instant};

@@ -11,7 +11,7 @@ use proto::v1::routing_service_client::RoutingServiceClient;
 use tonic::transport::{Channel, Endpoint};
 
 /// The built command.
-pub fn payroute() -> Command {
+pub(crate) fn payroute() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_payroute"));
     command
         .env_clear()
@@ -20,27 +20,27 @@ pub fn payroute() -> Command {
 }
 
 /// The example configuration of the repository.
-pub fn example_config() -> PathBuf {
+pub(crate) fn example_config() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../config")
 }
 
 /// A running server. Dropping it kills it.
-pub struct Server {
+pub(crate) struct Server {
     child: Child,
     /// Where it answers gRPC.
-    pub grpc: SocketAddr,
+    pub(crate) grpc: SocketAddr,
     /// Where it answers HTTP.
-    pub admin: SocketAddr,
+    pub(crate) admin: SocketAddr,
 }
 
 impl Server {
     /// Starts a server that keeps its data in `data`, and waits until it says where it listens.
-    pub fn start(data: &Path) -> Self {
+    pub(crate) fn start(data: &Path) -> Self {
         Self::start_with(data, &[])
     }
 
     /// The same with further flags.
-    pub fn start_with(data: &Path, flags: &[&str]) -> Self {
+    pub(crate) fn start_with(data: &Path, flags: &[&str]) -> Self {
         let mut child = serve(data)
             .args(flags)
             .stdout(Stdio::piped())
@@ -64,13 +64,13 @@ impl Server {
     }
 
     /// Kills it as a power cut would: no chance to finish anything.
-    pub fn kill(mut self) {
+    pub(crate) fn kill(mut self) {
         self.child.kill().expect("it was running");
         self.child.wait().expect("it ends");
     }
 
     /// Asks it to stop, without waiting.
-    pub fn terminate(&self) {
+    pub(crate) fn terminate(&self) {
         let id = self.child.id().to_string();
         assert!(
             Command::new("kill")
@@ -82,23 +82,23 @@ impl Server {
     }
 
     /// Waits until it has ended.
-    pub fn wait(mut self) -> ExitStatus {
+    pub(crate) fn wait(mut self) -> ExitStatus {
         self.child.wait().expect("it ends")
     }
 
     /// A connection to it.
-    pub async fn connect(&self) -> Channel {
+    pub(crate) async fn connect(&self) -> Channel {
         let endpoint = Endpoint::from_shared(format!("http://{}", self.grpc)).expect("an endpoint");
         endpoint.connect().await.expect("it listens")
     }
 
     /// A client of the routing service, on a connection of its own.
-    pub async fn routing(&self) -> RoutingServiceClient<Channel> {
+    pub(crate) async fn routing(&self) -> RoutingServiceClient<Channel> {
         RoutingServiceClient::new(self.connect().await)
     }
 
     /// Outcomes of the last hour on all channels together, as channel health counts them.
-    pub async fn counted(&self) -> u64 {
+    pub(crate) async fn counted(&self) -> u64 {
         let mut health = ChannelHealthServiceClient::new(self.connect().await);
         let answer = health
             .list_channel_health(v1::ListChannelHealthRequest::default())
@@ -115,7 +115,7 @@ impl Server {
     }
 
     /// What HTTP answers at `path`.
-    pub fn get(&self, path: &str) -> String {
+    pub(crate) fn get(&self, path: &str) -> String {
         let mut stream = std::net::TcpStream::connect(self.admin).expect("it listens");
         let request = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
         std::io::Write::write_all(&mut stream, request.as_bytes()).expect("it reads");
@@ -134,11 +134,11 @@ impl Drop for Server {
 
 fn serve(data: &Path) -> Command {
     let mut command = payroute();
-    // In the environment, because a test's own flags beat it, and a flag cannot be given twice.
-    command
-        .arg("serve")
-        .env("PAYROUTE_LISTEN__GRPC", "127.0.0.1:0")
-        .env("PAYROUTE_LISTEN__ADMIN", "127.0.0.1:0");
+    command.arg("serve");
+    // As variables, so that a test may give other addresses as flags.
+    for variable in ["PAYROUTE_LISTEN__GRPC", "PAYROUTE_LISTEN__ADMIN"] {
+        command.env(variable, "127.0.0.1:0");
+    }
     command.arg("--config").arg(example_config());
     command.arg("--ledger-path").arg(data.join("payroute.db"));
     command.arg("--token-keys-file").arg(data.join("token-keys"));
@@ -147,14 +147,14 @@ fn serve(data: &Path) -> Command {
 }
 
 /// Runs `payroute serve` that is expected to refuse to start.
-pub fn refuses(data: &Path, flags: &[&str]) -> Output {
+pub(crate) fn refuses(data: &Path, flags: &[&str]) -> Output {
     let output = serve(data).args(flags).output().expect("payroute runs");
     assert!(!output.status.success(), "it started");
     output
 }
 
 /// The least that Route asks for.
-pub fn route_request(payment: &str) -> v1::RouteRequest {
+pub(crate) fn route_request(payment: &str) -> v1::RouteRequest {
     v1::RouteRequest {
         merchant_id: "shop".to_owned(),
         payment_id: payment.to_owned(),
@@ -167,7 +167,11 @@ pub fn route_request(payment: &str) -> v1::RouteRequest {
 }
 
 /// A report on the channel that was decided.
-pub fn report(decision: &v1::RouteResponse, attempt: &str, result: v1::Result) -> v1::ReportOutcomeRequest {
+pub(crate) fn report(
+    decision: &v1::RouteResponse,
+    attempt: &str,
+    result: v1::Result,
+) -> v1::ReportOutcomeRequest {
     v1::ReportOutcomeRequest {
         decision_token: decision.decision_token.clone(),
         attempt_id: attempt.to_owned(),
