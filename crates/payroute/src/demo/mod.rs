@@ -159,9 +159,14 @@ impl Stage {
     }
 
     fn show(&self, display: &mut Display, out: &mut impl Write) -> std::io::Result<()> {
-        let (book, mut board) = (self.records.open(), self.newsroom.board());
-        board.follow(self.providers.pace().now(), self.world.scenario());
-        display.show(&self.view(&book, &board), out)
+        let bytes = {
+            let (book, mut board) = (self.records.open(), self.newsroom.board());
+            board.follow(self.providers.pace().now(), self.world.scenario());
+            display.render(&self.view(&book, &board))?
+        };
+        // Nobody has to wait for a terminal that is slow.
+        out.write_all(&bytes)?;
+        out.flush()
     }
 
     fn view<'a>(&'a self, book: &'a record::Book, board: &'a news::Board) -> View<'a> {

@@ -57,9 +57,10 @@ impl Board {
             let Some(before) = before.filter(|before| *before != channel.breaker_state) else {
                 continue;
             };
-            let reason = match channel.reason.as_str() {
-                "" => String::new(),
-                reason => format!(": {reason}"),
+            // On the way back the reason is still that of the trip, and no news.
+            let reason = match (channel.breaker_state.as_str(), channel.reason.as_str()) {
+                ("tripped", reason) if !reason.is_empty() => format!(" ({reason})"),
+                _ => String::new(),
             };
             let (id, state) = (&channel.channel_id, &channel.breaker_state);
             self.tell(at, format!("{id}: {before} -> {state}{reason}"));
@@ -161,14 +162,18 @@ mod tests {
         for (state, reason) in [
             ("healthy", ""),
             ("tripped", "2 of 3 timed out"),
-            ("tripped", ""),
+            ("probing", "2 of 3 timed out"),
             ("healthy", ""),
         ] {
             board.hear(Duration::ZERO, health(state, reason));
         }
         assert_eq!(
             told(&board),
-            ["a: healthy -> tripped: 2 of 3 timed out", "a: tripped -> healthy"]
+            [
+                "a: healthy -> tripped (2 of 3 timed out)",
+                "a: tripped -> probing",
+                "a: probing -> healthy"
+            ]
         );
     }
 

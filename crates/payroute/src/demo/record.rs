@@ -79,6 +79,8 @@ pub(super) struct Book {
     pub(super) payments: Vec<Payment>,
     /// Payments that have begun.
     pub(super) arrived: usize,
+    /// The longest that a shopper was late by, because the machine was.
+    pub(super) lag: Duration,
 }
 
 /// The book, shared by all shoppers. It grows with the demo's length, which is bounded.
@@ -90,6 +92,13 @@ impl Records {
     pub(super) fn open(&self) -> MutexGuard<'_, Book> {
         // Nothing is left half-written, so the book of a task that died is as good as any.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Writes down that a shopper arrived, and how late.
+    pub(super) fn arrive(&self, lag: Duration) {
+        let mut book = self.open();
+        book.arrived += 1;
+        book.lag = book.lag.max(lag);
     }
 
     /// Writes down that a submit begins, and which channel it left.

@@ -113,3 +113,47 @@ pub(super) async fn wait_until(time: Option<&prost_types::Timestamp>) {
         tokio::time::sleep(wait).await;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use super::*;
+
+    fn answer(class: OutcomeClass, code: &str) -> Answer {
+        Answer {
+            after: Duration::from_millis(200),
+            class,
+            code: Arc::from(code),
+            repeated_after: None,
+        }
+    }
+
+    #[test]
+    fn silence_is_reported_as_silence_and_not_as_a_failure() {
+        let report = outcome(None);
+        assert_eq!(report.result(), v1::Result::TimedOut);
+        assert_eq!(report.transport_event, "read_timeout");
+    }
+
+    #[test]
+    fn a_channel_that_was_not_reached_has_no_code() {
+        let report = outcome(Some(&answer(OutcomeClass::TechnicalFailure, CONNECT_FAILED)));
+        assert_eq!(report.result(), v1::Result::Failed);
+        assert_eq!(
+            (report.code.as_str(), report.transport_event.as_str()),
+            ("", "connect_refused")
+        );
+    }
+
+    #[test]
+    fn a_code_is_handed_on_verbatim() {
+        let report = outcome(Some(&answer(OutcomeClass::SoftDecline, "DO_NOT_HONOR")));
+        assert_eq!(report.result(), v1::Result::Declined);
+        assert_eq!(
+            (report.code.as_str(), report.provider.as_str()),
+            ("DO_NOT_HONOR", PROVIDER)
+        );
+    }
+}

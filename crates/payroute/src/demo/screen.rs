@@ -201,14 +201,14 @@ mod tests {
     #[test]
     fn the_view_fits_an_ordinary_terminal_and_keeps_its_height() {
         let mut board = Board::default();
-        let quiet = with_view(&Book::default(), &board, View::frame);
+        let quiet = with_view(&Book::default(), &board, |view| view.frame());
         for number in 0..9 {
             board.news.push_back(News {
                 at: Duration::from_secs(number),
                 text: "x".repeat(200),
             });
         }
-        let busy = with_view(&Book::default(), &board, View::frame);
+        let busy = with_view(&Book::default(), &board, |view| view.frame());
         assert_eq!(quiet.len(), busy.len());
         assert!(busy.len() < 24, "{}", busy.len());
         assert!(busy.iter().all(|line| line.text.chars().count() <= WIDTH));
@@ -245,7 +245,7 @@ mod tests {
             breaker_state: "tripped".to_owned(),
             ..v1::ChannelHealth::default()
         });
-        let frame = with_view(&Book::default(), &board, View::frame);
+        let frame = with_view(&Book::default(), &board, |view| view.frame());
         let row = frame
             .iter()
             .find(|line| line.text.starts_with("wechat_direct"))

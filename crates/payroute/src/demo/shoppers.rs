@@ -51,7 +51,8 @@ impl Shop {
             // Asked in the order of arrival, as a channel's load wants it.
             let alone = fixed.outcome(&shopper);
             let paid_on_fixed = alone.is_some_and(|alone| alone.class == OutcomeClass::Success);
-            self.records.open().arrived += 1;
+            let lag = pace.now().saturating_sub(shopper.arrives_at);
+            self.records.arrive(lag);
             under_way.spawn(self.checkout(connection).serve(shopper, paid_on_fixed));
         }
         let grace = if stop.is_cancelled() {

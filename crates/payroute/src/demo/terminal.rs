@@ -49,40 +49,36 @@ impl Display {
         }
     }
 
-    /// Shows the view as it is now.
-    pub(super) fn show(&mut self, view: &View<'_>, out: &mut impl Write) -> io::Result<()> {
+    /// The view as it is now, as it is to be written: all at once, so that nobody sees half of it.
+    pub(super) fn render(&mut self, view: &View<'_>) -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
         match self {
             Self::InPlace { drawn } => {
-                let frame = view.frame();
-                // One write for all of it, so that no half of a view is seen.
-                let mut bytes = Vec::new();
                 if *drawn > 0 {
                     queue!(bytes, MoveToPreviousLine(*drawn))?;
                 }
+                let frame = view.frame();
                 for line in &frame {
                     draw(&mut bytes, line)?;
                 }
                 *drawn = u16::try_from(frame.len()).unwrap_or(u16::MAX);
-                out.write_all(&bytes)?;
             }
             Self::Lines { told: written, due } => {
-                let fresh = view
-                    .board
-                    .told
-                    .saturating_sub(*written)
-                    .min(view.board.news.len());
-                for news in view.board.news.iter().skip(view.board.news.len() - fresh) {
-                    writeln!(out, "{}", told(news))?;
+                let fresh = view.board.told.saturating_sub(*written);
+                let known = view.board.news.len().saturating_sub(fresh);
+                for news in view.board.news.iter().skip(known) {
+                    writeln!(bytes, "{}", told(news))?;
                 }
                 *written = view.board.told;
                 if view.now >= *due {
-                    writeln!(out, "{}", view.line())?;
-                    *due += LINE_EVERY;
+                    writeln!(bytes, "{}", view.line())?;
+                    // Not `due + LINE_EVERY`: after a pause there is nothing to catch up on.
+                    *due = view.now + LINE_EVERY;
                 }
             }
             Self::Silent => {}
         }
-        out.flush()
+        Ok(bytes)
     }
 }
 
