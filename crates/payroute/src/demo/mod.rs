@@ -151,7 +151,10 @@ impl Stage {
                 out,
                 "outcomes are queried every {every} ms. Ctrl-C ends it early."
             )?;
-            writeln!(out, "To come: {}.\n", news::script(self.world.scenario()))?;
+            for line in news::script(self.world.scenario()) {
+                writeln!(out, "To come: {line}.")?;
+            }
+            writeln!(out)?;
         }
         let (book, board) = (self.records.open(), self.newsroom.board());
         let lines = self.view(&book, &board).frame().len();
@@ -183,7 +186,8 @@ impl Stage {
         let paid = book.payments.iter().filter(|payment| payment.paid());
         let paid: HashSet<_> = paid.map(|payment| &payment.id).collect();
         let audit = self.providers.audit(|_, payment| paid.contains(payment));
-        let outage = Outage::of(&self.world);
+        let until = self.providers.pace().now();
+        let outage = Outage::of(&self.world).filter(|outage| outage.start < until);
         let channel = outage
             .as_ref()
             .and_then(|outage| self.world.channel(outage.channel));

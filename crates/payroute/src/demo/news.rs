@@ -87,15 +87,15 @@ impl Board {
     }
 }
 
-/// What will happen, in words: an outage of this from then until then, and the rest.
-pub(super) fn script(scenario: &Scenario) -> String {
+/// What will happen, in words: an outage of this from then until then, and so on.
+pub(super) fn script(scenario: &Scenario) -> Vec<String> {
     let events = scenario.events.iter().filter(|event| is_news(&event.kind));
     let events = events.map(|event| {
         let [start, end] = [&event.start_s, &event.end_s].map(|time| time.get());
         let (what, place) = (event.kind.as_str(), place(event));
-        format!("{what} of {place} at {start:.0} to {end:.0} s")
+        format!("{what} of {place} from {start:.0} s to {end:.0} s")
     });
-    events.collect::<Vec<_>>().join(", ")
+    events.collect()
 }
 
 fn place(event: &Event) -> &str {

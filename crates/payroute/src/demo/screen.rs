@@ -188,27 +188,31 @@ mod tests {
     use super::super::shop;
     use super::*;
 
-    fn with_view<T>(book: &Book, board: &Board, look: impl FnOnce(&View<'_>) -> T) -> T {
-        let world = shop::world(60, 1).unwrap();
-        look(&View {
+    fn view<'a>(world: &'a World, book: &'a Book, board: &'a Board) -> View<'a> {
+        View {
             now: Duration::from_secs(61),
-            world: &world,
+            world,
             book,
             board,
-        })
+        }
+    }
+
+    fn frame(board: &Board) -> Vec<Line> {
+        let world = shop::world(60, 1).unwrap();
+        view(&world, &Book::default(), board).frame()
     }
 
     #[test]
     fn the_view_fits_an_ordinary_terminal_and_keeps_its_height() {
         let mut board = Board::default();
-        let quiet = with_view(&Book::default(), &board, |view| view.frame());
+        let quiet = frame(&board);
         for number in 0..9 {
             board.news.push_back(News {
                 at: Duration::from_secs(number),
                 text: "x".repeat(200),
             });
         }
-        let busy = with_view(&Book::default(), &board, |view| view.frame());
+        let busy = frame(&board);
         assert_eq!(quiet.len(), busy.len());
         assert!(busy.len() < 24, "{}", busy.len());
         assert!(busy.iter().all(|line| line.text.chars().count() <= WIDTH));
@@ -222,18 +226,15 @@ mod tests {
     fn a_channels_share_is_of_the_latest_traffic() {
         let world = shop::world(60, 1).unwrap();
         let channels: Vec<_> = world.channels().map(|(index, _)| index).collect();
-        let mut book = Book::default();
-        book.begun = vec![
-            (Duration::from_secs(10), channels[1]),
-            (Duration::from_secs(60), channels[0]),
-            (Duration::from_secs(60), channels[0]),
-            (Duration::from_secs(60), channels[0]),
-            (Duration::from_secs(60), channels[2]),
-        ];
-        let bars = with_view(&book, &Board::default(), |view| {
-            let marks = |place: usize| view.row(channels[place], "").text.matches('#').count();
-            [marks(0), marks(1), marks(2)]
-        });
+        let (before, now) = (Duration::from_secs(10), Duration::from_mins(1));
+        let begun = [(before, 1), (now, 0), (now, 0), (now, 0), (now, 2)];
+        let book = Book {
+            begun: begun.map(|(at, place)| (at, channels[place])).to_vec(),
+            ..Book::default()
+        };
+        let board = Board::default();
+        let view = view(&world, &book, &board);
+        let bars = [0, 1, 2].map(|place: usize| view.row(channels[place], "").text.matches('#').count());
         assert_eq!(bars, [15, 0, 5]);
     }
 
@@ -245,7 +246,7 @@ mod tests {
             breaker_state: "tripped".to_owned(),
             ..v1::ChannelHealth::default()
         });
-        let frame = with_view(&Book::default(), &board, |view| view.frame());
+        let frame = frame(&board);
         let row = frame
             .iter()
             .find(|line| line.text.starts_with("wechat_direct"))

@@ -48,7 +48,7 @@ impl Summary {
         writeln!(out, "  with Payroute        {with:>7}")?;
         writeln!(
             out,
-            "  on fixed channels    {without:>7}   the same shoppers, one channel per method, one attempt"
+            "  on fixed channels    {without:>7}   one channel per method, one attempt"
         )?;
         writeln!(
             out,
@@ -83,19 +83,23 @@ impl Summary {
         let figures = &self.figures;
         writeln!(
             out,
-            "{} attempts had no known outcome, and were queried before anything else",
+            "{} attempts ended without a known outcome, and were queried before any switch",
             figures.unknown_outcomes
         )?;
         writeln!(
             out,
-            "  {} turned out paid, {} were taken back, {} are still open",
+            "  {} turned out paid, {} were taken back, {} are still unknown",
             figures.unknown_paid, figures.unknown_reversed, figures.open
         )?;
         writeln!(
             out,
-            "  double charges: {}, charged without an order: {} (counted in the channels' own books)",
-            figures.double_charges, figures.charged_without_order
+            "double charges, counted in the channels' own books: {}",
+            figures.double_charges
         )?;
+        if figures.charged_without_order > 0 {
+            let charged = figures.charged_without_order;
+            writeln!(out, "charged without an order: {charged}")?;
+        }
         if figures.unfinished + figures.unrouted > 0 {
             writeln!(
                 out,
@@ -106,7 +110,7 @@ impl Summary {
         if figures.lag_seconds > MOST_LAG_S {
             writeln!(
                 out,
-                "This machine was up to {:.1} s behind: the times above are its own, not Payroute's.",
+                "this machine was up to {:.1} s behind: the times are its own, not Payroute's",
                 figures.lag_seconds
             )?;
         }
