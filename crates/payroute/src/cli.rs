@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::policy_command::PolicyCommand;
 use crate::settings::flags::Flags;
+use crate::simulate::Simulate;
 
 /// Payroute routes every payment to the channel that is likeliest to succeed now.
 #[derive(Debug, Parser)]
@@ -38,6 +39,8 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: PolicyCommand,
     },
+    /// Play simulated outages against a routing policy, beside other ways to route
+    Simulate(Simulate),
     /// Let a simulator ask the brain where simulated payments go; loopback only, keeps nothing
     Referee {
         /// Where to listen; port 0 takes a free one

@@ -11,6 +11,7 @@ mod referee;
 mod serve;
 mod settings;
 mod shop_files;
+mod simulate;
 mod token_command;
 mod token_keys;
 
@@ -44,6 +45,7 @@ async fn run(command: Command) -> anyhow::Result<()> {
         Command::Config { command } => config_command::run(command, &mut out),
         Command::Ctl(ctl) => ctl::run(ctl, &mut out).await,
         Command::Policy { command } => policy_command::run(&command, &mut out),
+        Command::Simulate(arguments) => simulate::run(&arguments, &mut out),
         Command::Token { command } => token_command::run(command, &mut out),
         Command::Referee { addr } => referee::serve(addr, &mut out).await,
     }
