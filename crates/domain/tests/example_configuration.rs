@@ -1,5 +1,7 @@
 //! The example configuration that the project ships must load, with its tests.
 
+#![cfg(test)]
+
 use payroute_domain::channels::{self, Configuration};
 use payroute_domain::diagnostic::Diagnostic;
 use payroute_domain::policy::Policy;

@@ -1,5 +1,7 @@
 //! The documentation against the program: tables that the program knows better, commands, and links.
 
+#![cfg(test)]
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,5 +1,7 @@
 //! `init` as a main calls it, in a process of its own because logs and metrics are the process's.
 
+#![cfg(test)]
+
 use std::time::Duration;
 
 use payroute_telemetry::{InitError, Service, Settings, init, metric};

@@ -1,5 +1,7 @@
 //! `payroute serve` as an operator meets it: how it starts, how it refuses to, and how it stops.
 
+#![cfg(test)]
+
 mod crash;
 mod support;
 
@@ -172,7 +174,7 @@ async fn every_metric_that_is_served_is_in_the_readme() {
     let decision = client.route(request).await.unwrap().into_inner();
     let report = support::report(&decision, "ord_1-1", v1::Result::Succeeded);
     client.report_outcome(report).await.unwrap();
-    let readme = include_str!("../../../README.md");
+    let readme = include_str!("../../../../README.md");
     let text = server.get("/metrics");
     let names: Vec<&str> = text
         .lines()

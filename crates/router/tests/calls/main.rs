@@ -1,6 +1,8 @@
 //! The routing service in one process: a real ledger in a temporary folder, a clock that is moved by hand, and calls as a
 //! checkout makes them.
 
+#![cfg(test)]
+
 mod outcomes;
 mod resolutions;
 mod routes;

@@ -1,4 +1,4 @@
-//! ReportOutcome.
+//! `ReportOutcome`.
 
 use domain::outcome::OutcomeClass;
 use jiff::SignedDuration;

@@ -1,4 +1,4 @@
-//! ResolveAttempt.
+//! `ResolveAttempt`.
 
 use domain::outcome::OutcomeClass;
 use proto::v1;
