@@ -1,7 +1,9 @@
 //! `payroute simulate`: how a shop's policy does when channels fail, beside other ways to route.
 //!
 //! The simulator's shoppers are routed by exactly the decision of production, with the product's default parameters,
-//! and beside it by a policy that is adaptive for everything, by a split, by a fixed order, and by an oracle.
+//! and beside it by a policy that is adaptive for everything, by a split, by a fixed order, and by an oracle. The last
+//! three know only what the scenario says of a channel: what the shop's configuration forbids besides, such as a
+//! presentment that a contract does not have, binds the shop alone.
 
 mod contest;
 mod router;
