@@ -1,5 +1,7 @@
 //! The house rules that no lint knows: file length, module docs, banned names, and the map against the territory.
 
+#![cfg(test)]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -5,10 +5,11 @@
 mod crash;
 mod support;
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use proto::v1;
 use support::{Server, payroute, refuses};
+use tokio::time::Instant;
 
 fn stderr(output: &std::process::Output) -> String {
     String::from_utf8(output.stderr.clone()).unwrap()
