@@ -12,16 +12,13 @@ use tonic::transport::{Channel, Endpoint};
 
 use super::route_request;
 
-/// How many payments a caller goes through before it begins anew, so that attempts without an outcome do not pile up.
-const PAYMENTS: u32 = 1_000;
-
 /// How long callers call before it is measured: connections and caches are warm then.
 const WARM_UP: Duration = Duration::from_millis(300);
 
 /// Which call is made.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Call {
-    /// `Route`, each time for another payment.
+    /// `Route`, each caller for a payment of its own.
     Route,
     /// `ReportOutcome` of a success, each time of another attempt.
     Report,
@@ -89,7 +86,7 @@ struct Caller {
     client: RoutingServiceClient<Channel>,
     call: Call,
     name: String,
-    /// What is reported on; of no use to Route.
+    /// The decision about the caller's payment.
     decision: v1::RouteResponse,
 }
 
@@ -117,22 +114,27 @@ impl Caller {
             }
             number += 1;
         }
+        // Attempts that nobody hears of again would look like an outage to the next load.
+        self.report(number).await?;
         Ok(waits_us)
     }
 
     async fn call_once(&mut self, number: u32) -> anyhow::Result<()> {
         match self.call {
             Call::Route => {
-                let payment = format!("{}-{}", self.name, number % PAYMENTS);
-                self.client.route(route_request(payment)).await?;
+                let request = route_request(self.name.clone());
+                self.decision = self.client.route(request).await?.into_inner();
+                Ok(())
             }
-            Call::Report => {
-                let attempt = format!("{}-{number}", self.name);
-                self.client
-                    .report_outcome(report(&self.decision, attempt))
-                    .await?;
-            }
+            Call::Report => self.report(number).await,
         }
+    }
+
+    async fn report(&mut self, number: u32) -> anyhow::Result<()> {
+        let attempt = format!("{}-{number}", self.name);
+        self.client
+            .report_outcome(report(&self.decision, attempt))
+            .await?;
         Ok(())
     }
 }
