@@ -54,11 +54,13 @@ pub enum Exclusion {
     DeniedByPolicy,
     /// A rule of the policy allows only others.
     OutsidePolicy,
+    /// Its breaker has tripped, or somebody has forced it out.
+    Unhealthy,
 }
 
 impl Exclusion {
     /// Every exclusion, in the order of precedence.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::Disabled,
         Self::NotCandidate,
         Self::ExcludedByCaller,
@@ -77,6 +79,7 @@ impl Exclusion {
         Self::LimitReached,
         Self::DeniedByPolicy,
         Self::OutsidePolicy,
+        Self::Unhealthy,
     ];
 
     /// The name in snake case, as on the wire; it never changes.
@@ -101,6 +104,7 @@ impl Exclusion {
             Self::LimitReached => "limit_reached",
             Self::DeniedByPolicy => "denied_by_policy",
             Self::OutsidePolicy => "outside_policy",
+            Self::Unhealthy => "unhealthy",
         }
     }
 
@@ -126,6 +130,7 @@ impl Exclusion {
             Self::LimitReached => "a limit on it is reached for now",
             Self::DeniedByPolicy => "a rule of the policy denies it for this payment",
             Self::OutsidePolicy => "a rule of the policy allows other channels only",
+            Self::Unhealthy => "its breaker keeps payments away from it for now",
         }
     }
 }

@@ -103,7 +103,7 @@ fn attempt(caller: u32, number: usize) -> Outcome<AttemptRecord> {
             class: Some(OutcomeClass::Success),
             state: "succeeded".to_owned(),
         },
-        generation: 1,
+        decided_at: Timestamp::UNIX_EPOCH,
         trace_id: Some("4bf92f3577b34da6a3ce929d0e0e4736".to_owned()),
         started_at: now,
         received_at: now,

@@ -1,6 +1,6 @@
 //! The brain's breakers in the words of a health snapshot.
 
-use domain::brain::{ChannelHealth, Forced, Scope, State};
+use domain::brain::{ChannelHealth, Forced, Reason, Scope, State};
 use domain::breaker_state::BreakerState;
 use domain::snapshot::Breaker;
 use jiff::Timestamp;
@@ -30,7 +30,7 @@ pub(crate) fn view(health: &ChannelHealth, began: Timestamp) -> Breaker {
 fn reason(health: &ChannelHealth) -> Option<String> {
     let mut parts = Vec::new();
     if health.breaker.state != State::Healthy {
-        parts.extend(health.breaker.last_trip.map(|reason| reason.as_str().to_owned()));
+        parts.extend(health.breaker.last_trip.map(|reason| words(reason).to_owned()));
     }
     for scope in &health.scopes {
         let what = match &scope.scope {
@@ -38,13 +38,31 @@ fn reason(health: &ChannelHealth) -> Option<String> {
             Scope::Method(method) => format!("method {method}"),
             Scope::Issuer(issuer) => format!("issuer {issuer}"),
         };
-        let why = scope.last_trip.map_or("unknown", |reason| reason.as_str());
+        let why = scope.last_trip.map_or("nobody knows why", words);
         parts.push(format!("{what} {}: {why}", scope.state.as_str()));
     }
     if health.busy_allowance < 1.0 {
         parts.push("busy".to_owned());
     }
     (!parts.is_empty()).then(|| parts.join(", "))
+}
+
+/// Why a breaker tripped, for people.
+const fn words(reason: Reason) -> &'static str {
+    match reason {
+        Reason::Evidence => "failures or silence that are not chance",
+        Reason::Maintenance => "it said that it is closed for maintenance",
+        Reason::Busy => "it said that it is busy",
+        Reason::Timeouts => "too many of its last attempts timed out",
+        Reason::ErrorRate => "its technical error rate is too high",
+        Reason::Spread => "several of its methods or issuers failed together",
+        Reason::CommonCause => "the issuer or method is down everywhere",
+        Reason::ChannelTripped => "the whole channel has tripped",
+        Reason::ProbeSent => "a probe is out",
+        Reason::ProbeFailed => "a probe failed",
+        Reason::ProbesPassed => "its probes passed",
+        Reason::RampCompleted => "its ramp held",
+    }
 }
 
 fn allowance_bp(share: f64) -> u16 {

@@ -74,7 +74,7 @@ fn attempt(number: usize, channel: &str, class: Option<OutcomeClass>, at: Timest
         amount: Money::new(12_345, "CNY".parse().unwrap()).unwrap(),
         segment: Segment {
             method: "pay".to_owned(),
-            issuer: (number % 2 == 0).then(|| "icbc".to_owned()),
+            issuer: number.is_multiple_of(2).then(|| "icbc".to_owned()),
             region: None,
         },
         report: Report {

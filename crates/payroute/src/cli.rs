@@ -114,6 +114,8 @@ pub(crate) enum CtlCommand {
     Route(RouteArgs),
     /// Report what became of the attempt
     Report(ReportArgs),
+    /// Say what a query or a notice has told of an attempt that was open
+    Resolve(ResolveArgs),
     /// Show a payment whole
     Payment {
         /// The payment.
@@ -212,4 +214,35 @@ pub(crate) struct BenchArgs {
     /// How many callers at once, each with a connection of its own
     #[arg(long, value_delimiter = ',', default_value = "1,16,64", value_parser = clap::value_parser!(u16).range(1..=1_024))]
     pub(crate) connections: Vec<u16>,
+}
+
+/// What `ctl resolve` takes.
+#[derive(Debug, Args)]
+pub(crate) struct ResolveArgs {
+    /// The receipt that `ctl report` printed
+    pub(crate) receipt: String,
+    /// What is known now
+    #[arg(value_enum)]
+    pub(crate) resolution: KnownNow,
+    /// Language of the customer message
+    #[arg(long, default_value = "en")]
+    pub(crate) locale: String,
+}
+
+/// What can be known of an attempt that was open.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+#[value(rename_all = "snake_case")]
+pub(crate) enum KnownNow {
+    /// The provider says paid.
+    Succeeded,
+    /// The provider says refused.
+    Declined,
+    /// The provider never acted on it.
+    NotProcessed,
+    /// Taken back.
+    Reversed,
+    /// Expired and closed at the provider.
+    Closed,
+    /// Still not known.
+    StillUnknown,
 }

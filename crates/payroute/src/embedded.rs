@@ -20,7 +20,7 @@ use router::routing::{Parts, Routing};
 use router::server::{self, Services};
 use router::token::Keyring;
 use stats::live::Live;
-use stats::stream::{CAPACITY, Consumer, Publisher, stream};
+use stats::stream::{CAPACITY, Publisher, stream};
 use telemetry::probes::{Probes, Readiness};
 use telemetry::shutdown::{DEADLINE, Drain};
 use tokio::net::TcpListener;
@@ -70,6 +70,8 @@ pub(crate) struct Embedded {
     grpc_task: JoinHandle<()>,
     monitor_task: JoinHandle<()>,
     probes_task: JoinHandle<()>,
+    /// Cancelled when one of the tasks ends.
+    ended: CancellationToken,
 }
 
 /// Where to listen.
@@ -110,6 +112,9 @@ impl Embedded {
             .context("cannot read the ledger back")?;
         tracing::info!(counted, "{counted} outcomes were read back from the ledger");
 
+        // The monitor calls with every snapshot; twice that without a call is a stall of our own.
+        let heartbeat = SignedDuration::try_from(2 * setup.snapshot_every)?;
+        live.with_brain(|brain| brain.expect_calls_every(heartbeat));
         let (publisher, consumer) = stream(CAPACITY);
         let writer = spawn_writer(Arc::clone(&ledger), publisher.clone());
         let routing = Arc::new(Routing::new(Parts {
@@ -127,6 +132,7 @@ impl Embedded {
 
         let readiness = Readiness::until(&[]);
         let (servers, counting) = (CancellationToken::new(), CancellationToken::new());
+        let ended = CancellationToken::new();
         let services = Services {
             routing,
             live,
@@ -143,21 +149,21 @@ impl Embedded {
             admin,
             readiness,
             writer,
-            grpc_task: tokio::spawn(serve_grpc(listeners.grpc, services, servers.clone())),
-            monitor_task: spawn_monitor(monitor, consumer, setup.snapshot_every, counting.clone()),
-            probes_task: tokio::spawn(serve_probes(listeners.admin, probes, counting.clone())),
+            grpc_task: spawn(serve_grpc(listeners.grpc, services, servers.clone()), &ended),
+            monitor_task: spawn(
+                monitor.run(consumer, setup.snapshot_every, counting.clone()),
+                &ended,
+            ),
+            probes_task: spawn(serve_probes(listeners.admin, probes, counting.clone()), &ended),
+            ended,
             servers,
             counting,
         })
     }
 
-    /// Waits until a server ends by itself, which it does only when it has failed.
-    pub(crate) async fn failed(&mut self) {
-        tokio::select! {
-            _ = &mut self.grpc_task => {}
-            _ = &mut self.monitor_task => {}
-            _ = &mut self.probes_task => {}
-        }
+    /// Waits until a service ends by itself, which it does only when it has failed.
+    pub(crate) async fn failed(&self) {
+        self.ended.cancelled().await;
     }
 
     /// Stops in order: no new calls, calls in flight are answered, what was accepted is durable and counted.
@@ -217,13 +223,13 @@ fn spawn_writer(ledger: Arc<dyn Ledger>, outcomes: Publisher) -> Writer {
     })
 }
 
-fn spawn_monitor(
-    monitor: Monitor,
-    outcomes: Consumer,
-    period: Duration,
-    stop: CancellationToken,
-) -> JoinHandle<()> {
-    tokio::spawn(monitor.run(outcomes, period, stop))
+/// Runs `task`, and says so through `ended` when it is over, however it ends.
+fn spawn(task: impl Future<Output = ()> + Send + 'static, ended: &CancellationToken) -> JoinHandle<()> {
+    let ended = ended.clone().drop_guard();
+    tokio::spawn(async move {
+        let _ended = ended;
+        task.await;
+    })
 }
 
 async fn serve_grpc(listener: TcpListener, services: Services, stop: CancellationToken) {

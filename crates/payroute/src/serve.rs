@@ -37,7 +37,7 @@ pub(crate) async fn run(flags: Flags, out: &mut impl Write) -> anyhow::Result<()
     let stop = shutdown::on_signal()?;
     let setup = setup(&flags.folder, &settings)?;
     let listeners = listeners(&settings).await?;
-    let mut running = Embedded::start(setup, listeners, &telemetry).await?;
+    let running = Embedded::start(setup, listeners, &telemetry).await?;
     writeln!(out, "gRPC on {}", running.grpc)?;
     writeln!(out, "probes on {}", running.admin)?;
     out.flush()?;

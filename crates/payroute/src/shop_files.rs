@@ -28,7 +28,7 @@ pub(crate) struct ShopFiles {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum InvalidShop {
     /// A file cannot be read.
-    #[error("{}: {source}", path.display())]
+    #[error("{}", path.display())]
     Unreadable {
         /// The file.
         path: PathBuf,

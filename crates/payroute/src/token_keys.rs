@@ -14,7 +14,7 @@ use router::token::{InvalidKeyring, Key, Keyring, MIN_KEY_LEN};
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum KeysError {
     /// The file cannot be read or made.
-    #[error("{}: {source}", path.display())]
+    #[error("{}", path.display())]
     File {
         /// The file.
         path: PathBuf,
@@ -30,7 +30,7 @@ pub(crate) enum KeysError {
         line: usize,
     },
     /// The keys cannot be used together.
-    #[error("{}: {source}", path.display())]
+    #[error("{}", path.display())]
     Keyring {
         /// The file.
         path: PathBuf,

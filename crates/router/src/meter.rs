@@ -4,13 +4,16 @@ use std::time::Duration;
 
 use domain::decision::Action;
 use domain::policy::Strategy;
-use metrics::{Counter, Histogram, counter, histogram};
+use jiff::SignedDuration;
+use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
 use telemetry::metric;
 
 /// Handles of the metrics. To be made when metrics have been turned on: before, they count for nobody.
 pub(crate) struct Meter {
     decisions: Vec<(Action, &'static str, Counter)>,
     duration: Histogram,
+    health_age: Gauge,
+    panic: Gauge,
 }
 
 impl Meter {
@@ -26,6 +29,8 @@ impl Meter {
         Self {
             decisions: Action::ALL.into_iter().flat_map(of_action).collect(),
             duration: histogram!(metric::DECISION_DURATION),
+            health_age: gauge!(metric::SNAPSHOT_AGE),
+            panic: gauge!(metric::PANIC),
         }
     }
 
@@ -37,5 +42,11 @@ impl Meter {
             counter.increment(1);
         }
         self.duration.record(took.as_secs_f64());
+    }
+
+    /// Notes how old the health behind a decision was, and whether every candidate looked failed.
+    pub(crate) fn decided_with(&self, health_age: SignedDuration, panic: bool) {
+        self.health_age.set(health_age.as_secs_f64());
+        self.panic.set(f64::from(u8::from(panic)));
     }
 }

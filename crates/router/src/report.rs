@@ -6,6 +6,7 @@ use domain::attempt::{
 use domain::brain;
 use domain::catalogue::{Failure, FailureKind, FailureReport};
 use domain::channel::{Capabilities, Channel};
+use domain::decision::attempt_key;
 use domain::id::AccountId;
 use domain::outcome::OutcomeClass;
 use domain::report::{OutcomeReport, Reported};
@@ -94,8 +95,16 @@ impl Routing {
             trace_id,
             ..record(&case, now)
         };
+        let key = attempt_key(&record.merchant, &record.payment, record.attempt_no);
+        let waits = record.verdict.class.is_none();
+        self.live.with_brain(|brain| brain.heard(key));
         let kept = match self.writer.record(record).await? {
-            Recorded::New => None,
+            Recorded::New => {
+                if waits {
+                    self.live.with_brain(|brain| brain.dismiss(key));
+                }
+                None
+            }
             Recorded::Duplicate(kept) => {
                 counter!(metric::DUPLICATES).increment(1);
                 Some(kept)

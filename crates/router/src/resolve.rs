@@ -203,8 +203,11 @@ impl Routing {
         match (advice, other) {
             (Some(Advice::Stop), _) => speech::plain(v1::NextAction::Stop),
             (Some(Advice::AskCustomer), _) | (_, None) => speech::plain(v1::NextAction::AskCustomer),
-            // A refusal without a code says nothing about another channel; asking the customer is safe.
-            (None, _) if state == State::Declined => speech::plain(v1::NextAction::AskCustomer),
+            // A refusal without a code says nothing about another channel, and an order that expired unpaid is the
+            // customer's own doing: both are for the customer to go on with.
+            (None, _) if matches!(state, State::Declined | State::Closed) => {
+                speech::plain(v1::NextAction::AskCustomer)
+            }
             (_, Some(channel)) => v1::NextStep {
                 channel: channel.to_owned(),
                 ..speech::plain(v1::NextAction::Switch)

@@ -24,6 +24,7 @@ struct Named<'p> {
     decision: Decision<'p>,
     decided_at: Timestamp,
     expires_at: Timestamp,
+    health_as_of: Timestamp,
 }
 
 impl Routing {
@@ -47,6 +48,8 @@ impl Routing {
         }
         self.meter
             .decided(named.decision.action, named.decision.strategy, began.elapsed());
+        let health_age = named.decided_at.duration_since(named.health_as_of);
+        self.meter.decided_with(health_age, named.decision.panic);
         self.writer
             .record_decision(record(&shop, query.attributes, &named));
         Ok(response)
@@ -90,6 +93,7 @@ impl Routing {
             decision,
             decided_at: now,
             expires_at: now.checked_add(self.token_ttl).unwrap_or(Timestamp::MAX),
+            health_as_of: self.live.snapshot().as_of,
         }
     }
 
@@ -123,7 +127,7 @@ impl Routing {
             exploration: decision.exploration.as_str().to_owned(),
             propensity: decision.propensity,
             panic: decision.panic,
-            health_as_of: Some(time::to_wire(self.live.snapshot().as_of)),
+            health_as_of: Some(time::to_wire(named.health_as_of)),
             expires_at: Some(time::to_wire(named.expires_at)),
             explanation: None,
         }

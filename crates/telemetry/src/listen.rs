@@ -117,8 +117,8 @@ mod tests {
             .unwrap_err();
         assert_eq!(
             error.to_string(),
-            "`grpc.listen` is 0.0.0.0:0, which other machines can reach: configure tokens, or pass --insecure to \
-             serve everyone, or listen on 127.0.0.1"
+            "`grpc.listen` is 0.0.0.0:0, which other machines can reach: set `auth.tokens_file`, or \
+             `listen.insecure` (--insecure) to serve everyone, or listen on 127.0.0.1"
         );
     }
 

@@ -21,6 +21,10 @@ pub(super) struct Flight {
     pub(super) stage: u8,
     /// What its silence has added to the evidence of issuer, method and channel.
     pub(super) provisional: [f64; 3],
+    /// How much of its age nobody was listening, in seconds: that was no silence.
+    pub(super) excused: f64,
+    /// Its answer has arrived and is on its way to the brain.
+    pub(super) heard: bool,
     serial: u32,
 }
 
@@ -35,8 +39,15 @@ impl Flight {
             probe_until: None,
             stage: 0,
             provisional: [0.0; 3],
+            excused: 0.0,
+            heard: false,
             serial: 0,
         }
+    }
+
+    /// How long it was silent until `at`, in seconds.
+    pub(super) fn silent_for(&self, at: f64) -> f64 {
+        at - self.sent - self.excused
     }
 }
 
@@ -114,6 +125,20 @@ impl Flights {
     /// Ends attempt `key`: it was answered, or given up.
     pub(super) fn end(&mut self, key: u64) -> Option<Flight> {
         self.open.remove(&key)
+    }
+
+    /// The answer to attempt `key` has arrived; what it says comes later.
+    pub(super) fn hear(&mut self, key: u64) {
+        if let Some(flight) = self.open.get_mut(&key) {
+            flight.heard = true;
+        }
+    }
+
+    /// Takes `seconds`, in which nobody was listening, off the age of every attempt.
+    pub(super) fn excuse(&mut self, seconds: f64) {
+        for flight in self.open.values_mut() {
+            flight.excused += seconds;
+        }
     }
 
     /// The next attempt to look at until `now`, and when it was due.

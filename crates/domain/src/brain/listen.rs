@@ -285,8 +285,12 @@ impl Brain {
             self.flights.end(key);
             return;
         }
+        if flight.heard {
+            self.flights.resume(key, flight, given_up);
+            return;
+        }
         let stages = member.stages(flight.segment, flight.limit, &params);
-        flight.stage = stages.reached(flight.stage, at - flight.sent);
+        flight.stage = stages.reached(flight.stage, flight.silent_for(at));
         let success = sigmoid(self.base.score(flight.segment) + member.quality.mean(flight.segment));
         let abandonment = member.ways.at(flight.segment.method_index()).abandonment;
         let said = silence::evidence_of(
@@ -320,7 +324,7 @@ impl Brain {
         let next = if flight.stage >= TIMED_OUT {
             given_up
         } else {
-            flight.sent + stages.next(flight.stage)
+            flight.sent + flight.excused + stages.next(flight.stage)
         };
         let next = flight.probe_until.map_or(next, |until| until.min(next));
         // A step that is due already (the channel has just become faster) is taken a moment later.

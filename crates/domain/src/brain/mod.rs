@@ -92,6 +92,8 @@ pub struct Brain {
     issuers: Table<Suspicion>,
     budget: Budget,
     log: VecDeque<Transition>,
+    /// The longest time between two calls, in seconds, where somebody calls regularly.
+    heartbeat: Option<f64>,
 }
 
 impl Brain {
@@ -109,6 +111,7 @@ impl Brain {
             issuers: Table::new(Suspicion::default()),
             budget: Budget::new(),
             log: VecDeque::new(),
+            heartbeat: None,
             params: Arc::new(params),
         }
     }
@@ -185,6 +188,12 @@ impl Brain {
     }
 
     fn advance_to(&mut self, now: f64) {
+        if let Some(heartbeat) = self.heartbeat {
+            let missed = now - self.now - heartbeat;
+            if missed > 0.0 {
+                self.flights.excuse(missed);
+            }
+        }
         while let Some((key, flight, at)) = self.flights.pop_due(now) {
             self.grow_old(key, flight, at);
         }

@@ -119,8 +119,14 @@ impl<'p> Decision<'p> {
         decision
     }
 
-    /// Takes over the brain's ranking.
-    pub(super) fn ranked(&mut self, shop: &Shop, payment: &Attributes, choice: &Choice) {
+    /// Takes over the brain's ranking of `order`; what it leaves out is out for its health.
+    pub(super) fn ranked(
+        &mut self,
+        shop: &Shop,
+        payment: &Attributes,
+        order: &[ChannelIndex],
+        choice: &Choice,
+    ) {
         self.exploration = choice.exploration;
         self.propensity = choice.propensity;
         self.panic = choice.panic;
@@ -142,6 +148,13 @@ impl<'p> Decision<'p> {
             .filter_map(target)
             .take(MAX_TARGETS)
             .collect();
+        let is_ranked = |index: &ChannelIndex| {
+            let known = shop.known_as(*index);
+            choice.ranking.iter().any(|ranked| Some(ranked.channel) == known)
+        };
+        let unhealthy = order.iter().filter(|index| !is_ranked(index));
+        self.excluded
+            .extend(unhealthy.map(|index| (*index, Exclusion::Unhealthy)));
     }
 
     /// Submits nothing.

@@ -95,7 +95,7 @@ pub fn decide<'p, R: Rng + ?Sized>(
         .segment(&payment.method, payment.issuer.as_deref(), payment.band());
     let ask = ask(payment, segment, plan.strategy, &candidates);
     match rank(desk.brain, &ask, plan.preferred, now, rng) {
-        Ok(choice) => decision.ranked(shop, payment, &choice),
+        Ok(choice) => decision.ranked(shop, payment, &plan.order, &choice),
         Err(NoChoice::NoChannel) => return decision.halted(Halt::NoChannel),
         Err(NoChoice::IssuerIncident | NoChoice::MethodIncident) => return decision.halted(Halt::Incident),
     }

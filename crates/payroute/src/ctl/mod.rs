@@ -14,7 +14,7 @@ use tonic::metadata::{Ascii, MetadataValue};
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Request, Status};
 
-use crate::cli::{Ctl, CtlCommand, ReportArgs, ReportedResult, RouteArgs};
+use crate::cli::{Ctl, CtlCommand, KnownNow, ReportArgs, ReportedResult, ResolveArgs, RouteArgs};
 
 /// Carries the bearer token, if there is one.
 #[derive(Clone)]
@@ -54,7 +54,12 @@ pub(crate) async fn run(ctl: Ctl, out: &mut impl Write) -> anyhow::Result<()> {
                 .await
                 .map_err(refused)?
                 .into_inner();
-            show::outcome(out, &answer)?;
+            show::outcome(out, &answer, &BASE64.encode(&answer.receipt))?;
+        }
+        CtlCommand::Resolve(args) => {
+            let request = resolve_request(args)?;
+            let answer = routing.resolve_attempt(request).await.map_err(refused)?;
+            show::resolution(out, &answer.into_inner())?;
         }
         CtlCommand::Payment { payment, merchant } => {
             let request = v1::GetPaymentRequest {
@@ -152,5 +157,26 @@ fn report_request(args: ReportArgs) -> anyhow::Result<v1::ReportOutcomeRequest> 
         latency_ms: args.latency_ms,
         locale: args.locale,
         ..v1::ReportOutcomeRequest::default()
+    })
+}
+
+fn resolve_request(args: ResolveArgs) -> anyhow::Result<v1::ResolveAttemptRequest> {
+    let receipt = BASE64
+        .decode(&args.receipt)
+        .context("the receipt is not what `ctl report` printed")?;
+    let resolution = match args.resolution {
+        KnownNow::Succeeded => v1::Resolution::Succeeded,
+        KnownNow::Declined => v1::Resolution::Declined,
+        KnownNow::NotProcessed => v1::Resolution::NotProcessed,
+        KnownNow::Reversed => v1::Resolution::Reversed,
+        KnownNow::Closed => v1::Resolution::Closed,
+        KnownNow::StillUnknown => v1::Resolution::StillUnknown,
+    };
+    Ok(v1::ResolveAttemptRequest {
+        receipt,
+        resolution: resolution.into(),
+        source: v1::ResolutionSource::Query.into(),
+        locale: args.locale,
+        ..v1::ResolveAttemptRequest::default()
     })
 }

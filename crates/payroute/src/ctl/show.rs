@@ -73,8 +73,12 @@ pub(super) fn decision(out: &mut impl Write, answer: &v1::RouteResponse, token: 
     Ok(())
 }
 
-/// What an outcome means, and what to do now.
-pub(super) fn outcome(out: &mut impl Write, answer: &v1::ReportOutcomeResponse) -> io::Result<()> {
+/// What an outcome means, and what to do now; with the command that settles it when it is open.
+pub(super) fn outcome(
+    out: &mut impl Write,
+    answer: &v1::ReportOutcomeResponse,
+    receipt: &str,
+) -> io::Result<()> {
     let again = if answer.duplicate {
         " (reported before, counted once)"
     } else {
@@ -88,24 +92,46 @@ pub(super) fn outcome(out: &mut impl Write, answer: &v1::ReportOutcomeResponse) 
             failure.reason, failure.certainty, failure.side
         )?;
     }
-    if let Some(next) = &answer.next {
-        let action = next.action().as_str_name().trim_start_matches("NEXT_ACTION_");
-        writeln!(out, "  next         {action} {}", next.channel)?;
-        for at in next.query_at.iter().filter_map(proto::time::from_wire) {
-            writeln!(out, "  query at     {at}")?;
-        }
-    }
-    if let Some(message) = &answer.customer_message {
-        writeln!(
-            out,
-            "  customer     {} {} {}",
-            message.what, message.todo, message.contact
-        )?;
-    }
+    next_step(out, answer.next.as_ref())?;
+    customer(out, answer.customer_message.as_ref())?;
     if !answer.operator_note.is_empty() {
         writeln!(out, "  operator     {}", answer.operator_note)?;
     }
+    let is_open = |next: &v1::NextStep| next.action() == v1::NextAction::QueryFirst;
+    if answer.next.as_ref().is_some_and(is_open) {
+        writeln!(out, "\nWhen the provider has told what became of it:")?;
+        for known in ["succeeded", "not_processed"] {
+            writeln!(out, "  payroute ctl resolve {receipt} {known}")?;
+        }
+    }
     Ok(())
+}
+
+/// What an attempt that was open has turned out to be.
+pub(super) fn resolution(out: &mut impl Write, answer: &v1::ResolveAttemptResponse) -> io::Result<()> {
+    let again = if answer.duplicate { " (nothing new)" } else { "" };
+    writeln!(out, "{}{again}", answer.state)?;
+    next_step(out, answer.next.as_ref())?;
+    customer(out, answer.customer_message.as_ref())
+}
+
+fn next_step(out: &mut impl Write, next: Option<&v1::NextStep>) -> io::Result<()> {
+    let Some(next) = next else { return Ok(()) };
+    let action = next.action().as_str_name().trim_start_matches("NEXT_ACTION_");
+    writeln!(out, "  next         {action} {}", next.channel)?;
+    for at in next.query_at.iter().filter_map(proto::time::from_wire) {
+        writeln!(out, "  query at     {at}")?;
+    }
+    Ok(())
+}
+
+fn customer(out: &mut impl Write, message: Option<&v1::CustomerMessage>) -> io::Result<()> {
+    let Some(message) = message else { return Ok(()) };
+    writeln!(
+        out,
+        "  customer     {} {} {}",
+        message.what, message.todo, message.contact
+    )
 }
 
 /// A payment whole.

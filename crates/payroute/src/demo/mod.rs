@@ -75,7 +75,7 @@ pub(crate) async fn run(demo: Demo, out: &mut impl Write) -> anyhow::Result<()> 
     let folder = tempfile::tempdir().context("no folder for the ledger")?;
     let world = Arc::new(shop::world(demo.seconds, demo.seed)?);
     let setup = shop::setup(&world, folder.path())?;
-    let mut running = Embedded::start(setup, listeners().await?, &telemetry).await?;
+    let running = Embedded::start(setup, listeners().await?, &telemetry).await?;
     let connections = connect(running.grpc).await?;
 
     let stage = Stage {

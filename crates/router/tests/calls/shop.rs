@@ -148,10 +148,11 @@ impl Desk {
 fn shop(brain: &mut Brain) -> Shop {
     let mut text = String::from("channels:\n");
     for name in ["a", "b", "c"] {
-        text.push_str(&format!(
+        let line = format!(
             "  - {{id: {name}, provider: payroute, methods: [pay], currencies: [CNY], timeout_ms: 5000, \
              capabilities: {{query: true}}, accounts: [{{id: main}}]}}\n"
-        ));
+        );
+        text.push_str(&line);
     }
     let configuration = channels::load(&text, "channels.yaml", &["payroute"]).unwrap();
     let policy = Policy::load(POLICY, "policy.yaml", &configuration.channels).unwrap();
