@@ -20,6 +20,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use cli::{Cli, Command};
+use tokio::runtime::Builder;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -35,8 +36,16 @@ fn main() -> ExitCode {
     }
 }
 
-#[tokio::main]
-async fn run(command: Command) -> anyhow::Result<()> {
+fn run(command: Command) -> anyhow::Result<()> {
+    // The referee answers one caller, call by call: on several threads it would mostly be waking them.
+    let mut runtime = match command {
+        Command::Referee { .. } => Builder::new_current_thread(),
+        _ => Builder::new_multi_thread(),
+    };
+    runtime.enable_all().build()?.block_on(carry_out(command))
+}
+
+async fn carry_out(command: Command) -> anyhow::Result<()> {
     let mut out = std::io::stdout();
     match command {
         Command::Demo(demo) => demo::run(demo, &mut out).await,
