@@ -4,6 +4,7 @@
 
 mod crash;
 mod support;
+mod trouble;
 
 use std::time::Duration;
 
