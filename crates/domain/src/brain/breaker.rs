@@ -253,7 +253,9 @@ impl Breaker {
         if !self.is_shut() || self.probe.is_some() || now < self.probe_at {
             return false;
         }
-        let budget = 1.0 + recovery.probe_share * f64::from(self.payments);
+        let by_share = recovery.probe_share * f64::from(self.payments);
+        let by_time = (now - self.tripped_at).max(0.0) / recovery.probe_every_s;
+        let budget = 1.0 + by_share.max(by_time);
         self.follow_up || f64::from(self.probes) + 1.0 <= budget
     }
 

@@ -280,6 +280,9 @@ pub struct Recovery {
     pub max_relapses: u8,
     /// Share of the scope's payments that may go to probes, beyond the first one.
     pub probe_share: f64,
+    /// However few payments there are, this often one may go to a probe, in seconds: a share of one payment a second
+    /// would not pay for a probe in five minutes, and a shop that small must not wait so long for its channel.
+    pub probe_every_s: f64,
     /// A payment whose method usually answers this many times slower than the channel's fastest is a poor probe.
     pub slow_probe_factor: f64,
     /// Such a payment is used only when the probe is overdue by this.
@@ -308,6 +311,7 @@ impl Default for Recovery {
             relapse_within_s: 60.0,
             max_relapses: 4,
             probe_share: 0.003,
+            probe_every_s: 60.0,
             slow_probe_factor: 2.0,
             slow_probe_after_s: 5.0,
             probes_to_pass: 2,

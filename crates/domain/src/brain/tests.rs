@@ -346,6 +346,26 @@ fn a_lost_probe_frees_its_slot() {
 }
 
 #[test]
+fn a_small_shop_probes_once_a_minute_at_the_least() {
+    let (mut world, dead) = World::with_a_dead_channel(6);
+    let mut probes = 0;
+    // Ten minutes of one payment in two seconds: their share would not pay for a second probe.
+    for _ in 0..300 {
+        let sent = world.route();
+        let class = if sent.channel() == dead {
+            probes += 1;
+            OutcomeClass::TechnicalFailure
+        } else {
+            OutcomeClass::Success
+        };
+        world.pass(200);
+        world.report(&sent, class);
+        world.pass(1_800);
+    }
+    assert!((9..=11).contains(&probes), "{probes} probes");
+}
+
+#[test]
 fn a_dead_channel_comes_back_in_steps_after_it_recovers() {
     let (mut world, dead) = World::with_a_dead_channel(9);
     world.brain.take_transitions();
