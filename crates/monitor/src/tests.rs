@@ -281,6 +281,6 @@ fn a_channel_that_trips_is_shown_tripped_with_its_reason() {
     assert_eq!(health.breaker.state.as_str(), "tripped");
     assert_eq!(
         (health.breaker.allowance_bp, health.breaker.reason.as_deref()),
-        (0, Some("maintenance"))
+        (0, Some("it said that it is closed for maintenance"))
     );
 }
