@@ -196,8 +196,8 @@ mod tests {
         assert!(ask(address, "/readyz").await.starts_with("HTTP/1.1 503"));
 
         stop.cancel();
+        // That nobody answers there any more cannot be asked: another test may listen on the port by now.
         server.await.unwrap().unwrap();
-        assert!(TcpStream::connect(address).await.is_err());
     }
 
     #[tokio::test]
