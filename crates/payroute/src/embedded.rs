@@ -21,7 +21,7 @@ use router::server::{self, Services};
 use router::token::Keyring;
 use stats::live::Live;
 use stats::stream::{CAPACITY, Publisher, stream};
-use telemetry::probes::{Probes, Readiness};
+use telemetry::probes::{Probes, Readers, Readiness};
 use telemetry::shutdown::{DEADLINE, Drain};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -133,6 +133,7 @@ impl Embedded {
         let readiness = Readiness::until(&[]);
         let (servers, counting) = (CancellationToken::new(), CancellationToken::new());
         let ended = CancellationToken::new();
+        let guard = setup.guard.clone();
         let services = Services {
             routing,
             live,
@@ -143,6 +144,7 @@ impl Embedded {
             service: telemetry.service(),
             metrics: telemetry.metrics(),
             readiness: readiness.clone(),
+            readers: Readers::of(move |header| guard.admits(header)),
         };
         Ok(Self {
             grpc,

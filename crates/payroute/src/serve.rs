@@ -82,16 +82,15 @@ fn tokens(settings: &Settings) -> anyhow::Result<Option<Tokens>> {
 
 async fn listeners(settings: &Settings) -> anyhow::Result<Listeners> {
     let listen = &settings.listen;
-    let access = if listen.insecure {
+    let access = if !settings.auth.tokens_file.as_os_str().is_empty() {
+        Access::Tokens
+    } else if listen.insecure {
         Access::Insecure
     } else {
         Access::Local
     };
-    // Metrics and probes ask for no token, so tokens protect only the gRPC listener.
-    let tokens = !settings.auth.tokens_file.as_os_str().is_empty();
-    let grpc_access = if tokens { Access::Tokens } else { access };
     Ok(Listeners {
-        grpc: bind("listen.grpc", listen.grpc, grpc_access).await?,
+        grpc: bind("listen.grpc", listen.grpc, access).await?,
         admin: bind("listen.admin", listen.admin, access).await?,
     })
 }

@@ -4,7 +4,6 @@ use std::collections::HashMap;
 use std::fmt::Write as _;
 
 use sha2::{Digest, Sha256};
-use tonic::metadata::MetadataMap;
 use tonic::service::Interceptor;
 use tonic::{Request, Status};
 
@@ -68,8 +67,8 @@ impl Tokens {
         format!("{name} {hex}")
     }
 
-    fn caller(&self, headers: &MetadataMap) -> Option<Caller> {
-        let header = headers.get("authorization")?.to_str().ok()?;
+    /// The caller that an `authorization` header names; `None` when its token is not known.
+    fn caller(&self, header: &str) -> Option<Caller> {
         let (scheme, token) = header.split_once(' ')?;
         if !scheme.eq_ignore_ascii_case("bearer") {
             return None;
@@ -91,6 +90,15 @@ impl Guard {
     pub fn new(tokens: Option<Tokens>) -> Self {
         Self { tokens }
     }
+
+    /// Whether a call with this `authorization` header may pass, for listeners that do not speak gRPC.
+    #[must_use]
+    pub fn admits(&self, header: Option<&str>) -> bool {
+        let Some(tokens) = &self.tokens else {
+            return true;
+        };
+        header.and_then(|header| tokens.caller(header)).is_some()
+    }
 }
 
 impl Interceptor for Guard {
@@ -99,7 +107,11 @@ impl Interceptor for Guard {
             return Ok(request);
         };
         let refused = || Status::unauthenticated("a bearer token is needed in the `authorization` header");
-        let caller = tokens.caller(request.metadata()).ok_or_else(refused)?;
+        let header = request.metadata().get("authorization");
+        let header = header.and_then(|header| header.to_str().ok());
+        let caller = header
+            .and_then(|header| tokens.caller(header))
+            .ok_or_else(refused)?;
         request.extensions_mut().insert(caller);
         Ok(request)
     }

@@ -8,8 +8,8 @@ use std::io;
 use std::sync::Arc;
 
 use axum::extract::State;
-use axum::http::{StatusCode, header};
-use axum::response::IntoResponse;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::serve::ListenerExt;
 use axum::{Json, Router};
@@ -74,6 +74,32 @@ struct Report {
     conditions: BTreeMap<&'static str, bool>,
 }
 
+/// Decides by the `authorization` header of a call whether it may read metrics and version. The probes themselves are
+/// open: an orchestrator has no token, and learns nothing but yes or no.
+#[derive(Clone)]
+pub struct Readers(Arc<Admits>);
+
+/// Whether an `authorization` header is accepted; `None` where the call has none.
+type Admits = dyn Fn(Option<&str>) -> bool + Send + Sync;
+
+impl Readers {
+    /// Those whose header `admits` accepts.
+    pub fn of(admits: impl Fn(Option<&str>) -> bool + Send + Sync + 'static) -> Self {
+        Self(Arc::new(admits))
+    }
+
+    fn admit(&self, headers: &HeaderMap) -> bool {
+        let header = headers.get(header::AUTHORIZATION);
+        (self.0)(header.and_then(|header| header.to_str().ok()))
+    }
+}
+
+impl std::fmt::Debug for Readers {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Readers")
+    }
+}
+
 /// What the admin listener tells.
 #[derive(Clone, Debug)]
 pub struct Probes {
@@ -83,6 +109,8 @@ pub struct Probes {
     pub metrics: Metrics,
     /// Whether calls may come.
     pub readiness: Readiness,
+    /// Who may read metrics and version.
+    pub readers: Readers,
 }
 
 /// The routes `/metrics`, `/livez`, `/readyz` and `/version`.
@@ -95,9 +123,12 @@ pub fn routes(probes: Probes) -> Router {
         .with_state(probes)
 }
 
-async fn metrics(State(probes): State<Probes>) -> impl IntoResponse {
+async fn metrics(State(probes): State<Probes>, headers: HeaderMap) -> Response {
+    if !probes.readers.admit(&headers) {
+        return StatusCode::UNAUTHORIZED.into_response();
+    }
     let content_type = [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")];
-    (content_type, probes.metrics.render())
+    (content_type, probes.metrics.render()).into_response()
 }
 
 async fn readyz(State(probes): State<Probes>) -> impl IntoResponse {
@@ -110,8 +141,11 @@ async fn readyz(State(probes): State<Probes>) -> impl IntoResponse {
     (status, Json(report))
 }
 
-async fn version(State(probes): State<Probes>) -> Json<Service> {
-    Json(probes.service)
+async fn version(State(probes): State<Probes>, headers: HeaderMap) -> Response {
+    if !probes.readers.admit(&headers) {
+        return StatusCode::UNAUTHORIZED.into_response();
+    }
+    Json(probes.service).into_response()
 }
 
 /// Serves the admin listener until `stop` is cancelled; keeps the metrics tidy meanwhile.
@@ -166,6 +200,7 @@ mod tests {
             },
             metrics: metric::of(|| metrics::gauge!(metric::PANIC).set(1.0)),
             readiness: readiness.clone(),
+            readers: Readers::of(|header| header != Some("Bearer wrong")),
         };
         let stop = CancellationToken::new();
         let server = tokio::spawn(serve(listener, probes, stop.clone()));

@@ -60,3 +60,39 @@ async fn a_caller_that_follows_health_does_not_keep_it_from_stopping() {
     assert!(status.success(), "{status:?}");
     assert!(asked.elapsed() < Duration::from_secs(5));
 }
+
+#[tokio::test]
+async fn with_tokens_a_stranger_learns_only_that_it_lives() {
+    let data = tempfile::tempdir().unwrap();
+    let made = support::payroute()
+        .args(["token", "new", "checkout"])
+        .output()
+        .unwrap();
+    let said = String::from_utf8(made.stdout).unwrap();
+    let after = |label: &str| {
+        said.lines()
+            .find_map(|line| line.strip_prefix(label))
+            .unwrap()
+            .trim()
+            .to_owned()
+    };
+    let (token, line) = (
+        after("token, shown this once:"),
+        after("line for auth.tokens_file:"),
+    );
+    let tokens = data.path().join("tokens");
+    std::fs::write(&tokens, line).unwrap();
+    let server = Server::start_with(data.path(), &["--auth-tokens-file", tokens.to_str().unwrap()]);
+
+    let mut client = server.routing().await;
+    let refused = client.route(support::route_request("ord_1")).await.unwrap_err();
+    assert_eq!(refused.code(), tonic::Code::Unauthenticated);
+    let mut request = tonic::Request::new(support::route_request("ord_1"));
+    let header = format!("Bearer {token}").parse().unwrap();
+    request.metadata_mut().insert("authorization", header);
+    assert!(client.route(request).await.is_ok());
+
+    assert!(server.get("/livez").starts_with("HTTP/1.1 200"));
+    assert!(server.get("/readyz").starts_with("HTTP/1.1 200"));
+    assert!(server.get("/metrics").starts_with("HTTP/1.1 401"));
+}
