@@ -103,15 +103,7 @@ impl Server {
         let answer = health
             .list_channel_health(v1::ListChannelHealthRequest::default())
             .await;
-        let channels = answer.expect("health answers").into_inner().channels;
-        let hour = |health: &v1::ChannelHealth| {
-            health
-                .windows
-                .iter()
-                .find(|view| view.window_secs == 3_600)
-                .map_or(0, |view| view.total)
-        };
-        channels.iter().map(hour).sum()
+        in_the_last_hour(&answer.expect("health answers").into_inner())
     }
 
     /// What HTTP answers at `path`.
@@ -123,6 +115,15 @@ impl Server {
         stream.read_to_string(&mut answer).expect("it answers");
         answer
     }
+}
+
+/// Outcomes of the last hour on all channels together.
+pub(crate) fn in_the_last_hour(snapshot: &v1::ListChannelHealthResponse) -> u64 {
+    let windows = snapshot.channels.iter().flat_map(|channel| &channel.windows);
+    windows
+        .filter(|view| view.window_secs == 3_600)
+        .map(|view| view.total)
+        .sum()
 }
 
 impl Drop for Server {
