@@ -16,8 +16,12 @@ fn main() -> Result<(), Box<dyn Error>> {
         .build_transport(true)
         .compile_fds(public)?;
 
-    // The claims of tokens are not served: they have no place in the reflected contract.
-    let claims = protox::compile(["payroute/internal/v1/token.proto"], [root])?;
+    // What only we read is not served: it has no place in the reflected contract.
+    let internal = [
+        "payroute/internal/v1/token.proto",
+        "payroute/internal/v1/outcome.proto",
+    ];
+    let claims = protox::compile(internal, [root])?;
     tonic_prost_build::configure()
         .build_client(false)
         .build_server(false)

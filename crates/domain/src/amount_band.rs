@@ -26,6 +26,16 @@ impl AmountBand {
         Self(u8::try_from(below).unwrap_or(Self::COUNT - 1))
     }
 
+    /// The band of this number; `None` above 7.
+    #[must_use]
+    pub const fn from_index(index: u8) -> Option<Self> {
+        if index < Self::COUNT {
+            Some(Self(index))
+        } else {
+            None
+        }
+    }
+
     /// The number of the band, 0 to 7.
     #[must_use]
     pub fn index(self) -> u8 {

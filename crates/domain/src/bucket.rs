@@ -19,6 +19,8 @@ pub enum Purpose {
     LimitCheck,
     /// The number by which the brain knows an attempt.
     Attempt,
+    /// The number by which an outcome is known to have been counted.
+    Outcome,
 }
 
 impl Purpose {
@@ -29,6 +31,7 @@ impl Purpose {
             Self::Limit => "limit",
             Self::LimitCheck => "limit-check",
             Self::Attempt => "attempt",
+            Self::Outcome => "outcome",
         }
     }
 }

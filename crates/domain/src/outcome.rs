@@ -55,6 +55,12 @@ impl OutcomeClass {
         }
     }
 
+    /// The class of this name; `None` when there is none.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|class| class.as_str() == name)
+    }
+
     /// Whether the class lowers the *technical* success rate of a channel.
     ///
     /// Declines do not: a wave of stolen cards must not eject a good channel. An unavailable issuer is not the

@@ -4,12 +4,33 @@ use jiff::Timestamp;
 
 use crate::amount_band::AmountBand;
 use crate::brain::{self, Brain, Generation};
-use crate::id::ChannelId;
+use crate::bucket::{Draw, Purpose};
+use crate::id::{AttemptId, ChannelId, MerchantId};
 use crate::outcome::OutcomeClass;
+
+/// The name of an outcome: 64 bits, which two of some millions share with a chance of one in a million.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct OutcomeId(pub u64);
+
+impl OutcomeId {
+    /// The name of what was reported of an attempt, or of its correction.
+    #[must_use]
+    pub fn of(merchant: &MerchantId, attempt: &AttemptId, corrects: Option<OutcomeClass>) -> Self {
+        let what = if corrects.is_some() {
+            "corrected"
+        } else {
+            "reported"
+        };
+        let names = [merchant.as_str(), attempt.as_str(), what];
+        Self(Draw::of(Purpose::Outcome, names).bits())
+    }
+}
 
 /// An outcome that the ledger kept, and that counts once.
 #[derive(Clone, Debug, PartialEq)]
 pub struct OutcomeEvent {
+    /// Names it: the same for every delivery of the same outcome, another one for its correction.
+    pub id: OutcomeId,
     /// The channel it happened on.
     pub channel: ChannelId,
     /// The payment method.
@@ -68,6 +89,7 @@ mod tests {
 
     fn event(corrects: Option<OutcomeClass>) -> OutcomeEvent {
         OutcomeEvent {
+            id: OutcomeId(1),
             channel: ChannelId::new("a").unwrap(),
             method: "card".to_owned(),
             issuer: None,
@@ -98,6 +120,17 @@ mod tests {
     fn a_failure_lowers_what_the_brain_expects() {
         let (after, before) = estimates(&event(None));
         assert!(after < before, "{after} after {before}");
+    }
+
+    #[test]
+    fn an_outcome_and_its_correction_have_two_names() {
+        let (merchant, attempt) = (MerchantId::new("m").unwrap(), AttemptId::new("a").unwrap());
+        let reported = OutcomeId::of(&merchant, &attempt, None);
+        assert_eq!(reported, OutcomeId::of(&merchant, &attempt, None));
+        assert_ne!(
+            reported,
+            OutcomeId::of(&merchant, &attempt, Some(OutcomeClass::Timeout))
+        );
     }
 
     #[test]

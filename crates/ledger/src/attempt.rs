@@ -9,7 +9,7 @@ use domain::decision::attempt_key;
 use domain::id::{AccountId, AttemptId, ChannelId, MerchantId, PaymentId};
 use domain::money::Money;
 use domain::outcome::OutcomeClass;
-use domain::outcome_event::OutcomeEvent;
+use domain::outcome_event::{OutcomeEvent, OutcomeId};
 use jiff::Timestamp;
 use uuid::Uuid;
 
@@ -67,6 +67,7 @@ impl AttemptRecord {
 
     fn event(&self, class: OutcomeClass, corrects: Option<OutcomeClass>) -> OutcomeEvent {
         OutcomeEvent {
+            id: OutcomeId::of(&self.merchant, &self.attempt, corrects),
             channel: self.channel.clone(),
             method: self.segment.method.clone(),
             issuer: self.segment.issuer.clone(),

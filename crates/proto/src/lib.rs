@@ -5,6 +5,7 @@
 
 pub mod fields;
 pub mod outcome;
+pub mod outcome_event;
 pub mod resolve;
 pub mod route;
 pub mod time;
@@ -22,7 +23,7 @@ pub mod v1 {
     tonic::include_proto!("payroute.v1");
 }
 
-/// What tokens and receipts carry: not part of the contract, callers hand them back unread.
+/// What tokens, receipts and the outcome stream carry: not part of the contract, nobody else reads them.
 #[expect(missing_docs, reason = "generated from the commented contract in proto/")]
 pub mod claims {
     tonic::include_proto!("payroute.internal.v1");

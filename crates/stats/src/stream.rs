@@ -78,12 +78,14 @@ mod tests {
     use domain::amount_band::AmountBand;
     use domain::id::ChannelId;
     use domain::outcome::OutcomeClass;
+    use domain::outcome_event::OutcomeId;
     use jiff::Timestamp;
 
     use super::*;
 
     fn event(key: u64) -> OutcomeEvent {
         OutcomeEvent {
+            id: OutcomeId(key),
             channel: ChannelId::new("a").unwrap(),
             method: "pay".to_owned(),
             issuer: None,

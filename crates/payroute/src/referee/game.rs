@@ -14,7 +14,7 @@ use domain::id::{AccountId, ChannelId, InvalidId, MerchantId, PaymentId};
 use domain::limit::Limits;
 use domain::money::Money;
 use domain::outcome::OutcomeClass;
-use domain::outcome_event::OutcomeEvent;
+use domain::outcome_event::{OutcomeEvent, OutcomeId};
 use domain::payment::{Attributes, Customer, Device, Operation, Stage};
 use domain::policy::Policy;
 use jiff::Timestamp;
@@ -151,12 +151,15 @@ impl Game {
             .out
             .remove(&call.attempt_id)
             .ok_or(BadCall::UnknownAttempt(call.attempt_id))?;
+        let key = attempt_key(&payment.merchant, &payment.payment, payment.attempt_no);
         let event = OutcomeEvent {
+            // Every outcome is told once, so that any name of its own will do.
+            id: OutcomeId(key),
             channel: name(&call.channel)?,
             band: payment.band(),
             class: self.class(&call.code),
             corrects: None,
-            key: attempt_key(&payment.merchant, &payment.payment, payment.attempt_no),
+            key,
             attempt_no: payment.attempt_no,
             method: payment.method,
             issuer: payment.issuer,

@@ -9,7 +9,7 @@ use domain::channels::{Channels, Configuration};
 use domain::decision::{Desk, Query, Shop, attempt_key, decide};
 use domain::id::ChannelId;
 use domain::limit::Limits;
-use domain::outcome_event::OutcomeEvent;
+use domain::outcome_event::{OutcomeEvent, OutcomeId};
 use domain::payment::Attributes;
 use domain::policy::Policy;
 use jiff::Timestamp;
@@ -112,14 +112,17 @@ impl Router for ShopRouter {
         };
         let payment = told.payment;
         let latency = told.now.saturating_sub(told.submitted_at).as_millis();
+        let key = attempt_key(&payment.merchant, &payment.payment, told.attempt_no);
         let event = OutcomeEvent {
+            // Every outcome is told once, so that any name of its own will do.
+            id: OutcomeId(key),
             channel: channel.clone(),
             method: payment.method.clone(),
             issuer: payment.issuer.clone(),
             band: payment.band(),
             class: told.class,
             corrects: None,
-            key: attempt_key(&payment.merchant, &payment.payment, told.attempt_no),
+            key,
             attempt_no: told.attempt_no,
             decided_at: time(told.submitted_at),
             started_at: time(told.submitted_at),

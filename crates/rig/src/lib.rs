@@ -1,0 +1,14 @@
+//! Real servers for tests: Postgres and Redis on free loopback ports, stopped when the test ends.
+//!
+//! Nothing here is part of a running Payroute. Every server lives in a folder of its own under the temporary directory
+//! and is watched by a small shell that holds a pipe to the test: when the test process ends, however it ends, the
+//! pipe breaks, and the shell kills the server and removes the folder.
+
+mod leash;
+pub mod port;
+pub mod postgres;
+pub mod redis;
+
+pub use leash::{Leash, RigError};
+pub use postgres::Postgres;
+pub use redis::Redis;
