@@ -88,8 +88,12 @@ pub(crate) enum ConfigCommand {
 pub(crate) enum TokenCommand {
     /// Print a new token, and the line to put into the tokens file
     New {
-        /// Who will use it, for logs.
+        /// Who will use it, for logs and the audit.
         name: String,
+        /// What it is good for, separated by commas: `call` (a checkout service), `read` (health, metrics,
+        /// configuration) and `operate` (change configuration)
+        #[arg(long, default_value = "call,read")]
+        scopes: String,
     },
 }
 

@@ -1,5 +1,6 @@
 //! The embedded mode: routing, ledger, monitor and probes in one process.
 
+use access::{Guard, Scope};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +16,6 @@ use domain::window::Windows;
 use jiff::SignedDuration;
 use ledger::{Ledger, Limits, SqliteLedger, SqliteSettings, Writer};
 use monitor::Monitor;
-use router::auth::Guard;
 use router::routing::{Parts, Routing};
 use router::server::{self, Services};
 use router::token::Keyring;
@@ -144,7 +144,7 @@ impl Embedded {
             service: telemetry.service(),
             metrics: telemetry.metrics(),
             readiness: readiness.clone(),
-            readers: Readers::of(move |header| guard.admits(header)),
+            readers: Readers::of(move |header| guard.admit(header, Scope::Read).is_ok()),
         };
         Ok(Self {
             grpc,

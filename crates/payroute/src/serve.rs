@@ -5,12 +5,12 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use access::{Guard, Tokens};
 use anyhow::Context as _;
 use domain::catalogue::Catalogue;
 use domain::clock::SystemClock;
 use jiff::SignedDuration;
 use ledger::SqliteSettings;
-use router::auth::{Guard, Tokens};
 use telemetry::listen::{Access, bind};
 use telemetry::shutdown;
 

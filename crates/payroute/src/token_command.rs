@@ -2,12 +2,12 @@
 
 use std::io::Write;
 
+use access::{Scope, Tokens};
 use anyhow::Context as _;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use rand::TryRng;
 use rand::rngs::SysRng;
-use router::auth::Tokens;
 
 use crate::cli::TokenCommand;
 
@@ -19,7 +19,8 @@ const STRENGTH: usize = 32;
 /// # Errors
 /// When the operating system gives no randomness, or `out` cannot be written.
 pub(crate) fn run(command: TokenCommand, out: &mut impl Write) -> anyhow::Result<()> {
-    let TokenCommand::New { name } = command;
+    let TokenCommand::New { name, scopes } = command;
+    let scopes = scopes.split(',').map(scope).collect::<Result<Vec<_>, _>>()?;
     anyhow::ensure!(
         !name.contains(char::is_whitespace),
         "the name must not hold white space"
@@ -34,7 +35,12 @@ pub(crate) fn run(command: TokenCommand, out: &mut impl Write) -> anyhow::Result
     writeln!(
         out,
         "line for auth.tokens_file:     {}",
-        Tokens::line(&name, &token)
+        Tokens::line(&name, &token, &scopes)
     )?;
     Ok(())
+}
+
+fn scope(name: &str) -> anyhow::Result<Scope> {
+    Scope::from_name(name)
+        .with_context(|| format!("`{name}` is not a scope; there are call, read and operate"))
 }

@@ -3,7 +3,7 @@
 //! [`routing::Routing`] does the work, call by call; [`service`] speaks gRPC for it; [`server`] listens.
 
 pub mod attempt_key;
-pub mod auth;
+mod auth;
 mod claims;
 pub mod error;
 pub mod health;

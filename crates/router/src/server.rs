@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use access::Guard;
 use proto::FILE_DESCRIPTOR_SET;
 use proto::v1::channel_health_service_server::ChannelHealthServiceServer;
 use proto::v1::routing_service_server::RoutingServiceServer;
@@ -14,7 +15,7 @@ use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 use tower::Layer as _;
 
-use crate::auth::Guard;
+use crate::auth::Doorman;
 use crate::health::Health;
 use crate::routing::Routing;
 use crate::service::Service;
@@ -74,7 +75,7 @@ pub async fn serve(
         .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
         .build_v1()?;
-    let guarded = InterceptorLayer::new(guard);
+    let guarded = InterceptorLayer::new(Doorman(guard));
     let routing =
         RoutingServiceServer::new(Service::new(routing, stop.clone())).max_decoding_message_size(MAX_MESSAGE);
     let health = ChannelHealthServiceServer::new(Health::new(live, stop.clone()))

@@ -7,6 +7,7 @@
 mod echo;
 mod load;
 
+use access::Guard;
 use std::fmt;
 use std::io::Write;
 use std::net::SocketAddr;
@@ -19,7 +20,6 @@ use domain::clock::SystemClock;
 use jiff::SignedDuration;
 use ledger::SqliteSettings;
 use proto::v1;
-use router::auth::Guard;
 use tokio::net::TcpListener;
 
 use crate::cli::BenchArgs;

@@ -1,5 +1,6 @@
 //! The shop of the demo: the example shop, in front of the channels of the demo's scenario.
 
+use access::Guard;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +12,6 @@ use domain::channels::{Channels, Configuration};
 use domain::clock::SystemClock;
 use jiff::SignedDuration;
 use ledger::SqliteSettings;
-use router::auth::Guard;
 use simulator::scenario::Scenario;
 use simulator::scenario::quantity::Positive;
 use simulator::scenario::shipped::SHIPPED;

@@ -1,10 +1,10 @@
 //! What goes over a connection: streams.
 
+use access::Guard;
 use domain::snapshot::HealthSnapshot;
 use domain::window::Windows;
 use futures_util::{StreamExt, stream};
 use jiff::SignedDuration;
-use payroute_router::auth::Guard;
 use payroute_router::server::{self, Services};
 use proto::v1;
 use proto::v1::channel_health_service_client::ChannelHealthServiceClient;
