@@ -30,7 +30,7 @@ const fn key(path: &'static str, value: &'static str, about: &'static str) -> Ke
 }
 
 /// Every setting, in the order of the documentation.
-pub(crate) const KEYS: [Key; 15] = [
+pub(crate) const KEYS: [Key; 26] = [
     key(
         "listen.grpc",
         "ADDRESS",
@@ -42,6 +42,11 @@ pub(crate) const KEYS: [Key; 15] = [
         "where HTTP listens: /metrics, /livez, /readyz",
     ),
     key(
+        "listen.console",
+        "ADDRESS",
+        "where the control plane's REST API listens",
+    ),
+    key(
         "listen.insecure",
         "BOOL",
         "accept an address wider than loopback without bearer tokens",
@@ -49,7 +54,7 @@ pub(crate) const KEYS: [Key; 15] = [
     key(
         "auth.tokens_file",
         "FILE",
-        "bearer tokens, one `NAME SHA256` a line (`payroute token new`); empty: none asked for",
+        "bearer tokens, one `NAME SHA256 [SCOPES]` a line (`payroute token new`); empty: none asked for",
     ),
     key(
         "token.keys_file",
@@ -61,11 +66,61 @@ pub(crate) const KEYS: [Key; 15] = [
         "SECONDS",
         "how long an outcome may be reported after its decision, 60 to 604800",
     ),
+    key(
+        "ledger.url",
+        "URL",
+        "the Postgres database of the ledger, `postgres://USER@HOST/NAME`; empty: the SQLite file",
+    ),
+    key(
+        "ledger.password_file",
+        "FILE",
+        "file that holds the password of ledger.url; empty: none",
+    ),
+    key(
+        "ledger.connections",
+        "COUNT",
+        "how many connections to Postgres a process opens at most, 4 to 100",
+    ),
+    key(
+        "ledger.retention_days",
+        "DAYS",
+        "how long Postgres keeps attempts and decisions, 8 to 3660",
+    ),
     key("ledger.path", "FILE", "the SQLite file of the ledger"),
     key(
         "ledger.max_bytes",
         "BYTES",
         "how large the ledger may grow before outcomes are refused, from 1048576; 0: as large as the disk allows",
+    ),
+    key(
+        "spool.path",
+        "FOLDER",
+        "where outcomes wait while Postgres is down",
+    ),
+    key(
+        "spool.max_bytes",
+        "BYTES",
+        "how many bytes may wait before outcomes are refused, from 1048576",
+    ),
+    key(
+        "redis.url",
+        "URL",
+        "Redis or Valkey, `redis://HOST:PORT`; several nodes of a cluster separated by commas; empty: none",
+    ),
+    key(
+        "redis.password_file",
+        "FILE",
+        "file that holds the password of redis.url; empty: none",
+    ),
+    key(
+        "redis.prefix",
+        "NAME",
+        "what every key in Redis begins with, so that installations can share one",
+    ),
+    key(
+        "state.path",
+        "FOLDER",
+        "where a process keeps the last it knew, for a start without Postgres or Redis",
     ),
     key(
         "health.snapshot_ms",

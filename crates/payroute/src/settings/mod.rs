@@ -30,6 +30,12 @@ pub(crate) struct Settings {
     pub(crate) token: Token,
     /// The ledger.
     pub(crate) ledger: Ledger,
+    /// What waits while the ledger is down.
+    pub(crate) spool: Spool,
+    /// Shared statistics.
+    pub(crate) redis: Redis,
+    /// What is kept for a start without the others.
+    pub(crate) state: State,
     /// Health statistics.
     pub(crate) health: Health,
     /// Logs and traces.
@@ -46,6 +52,8 @@ pub(crate) struct Listen {
     pub(crate) grpc: SocketAddr,
     /// HTTP: metrics and probes.
     pub(crate) admin: SocketAddr,
+    /// HTTP: the control plane.
+    pub(crate) console: SocketAddr,
     /// Accept a wider address than loopback without bearer tokens.
     pub(crate) insecure: bool,
 }
@@ -55,6 +63,7 @@ impl Default for Listen {
         Self {
             grpc: ([127, 0, 0, 1], 7433).into(),
             admin: ([127, 0, 0, 1], 7434).into(),
+            console: ([127, 0, 0, 1], 7436).into(),
             insecure: false,
         }
     }
@@ -64,7 +73,7 @@ impl Default for Listen {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Auth {
-    /// File of bearer tokens, one `NAME SHA256` a line; empty: no token is asked for.
+    /// File of bearer tokens, one `NAME SHA256 [SCOPES]` a line; empty: no token is asked for.
     pub(crate) tokens_file: PathBuf,
 }
 
@@ -91,6 +100,14 @@ impl Default for Token {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Ledger {
+    /// The Postgres database; empty: the SQLite file.
+    pub(crate) url: String,
+    /// File that holds the password for it; empty: none.
+    pub(crate) password_file: PathBuf,
+    /// How many connections to Postgres a process opens at most, 4 to 100.
+    pub(crate) connections: u32,
+    /// How long Postgres keeps attempts and decisions, in days, 8 to 3 660.
+    pub(crate) retention_days: u32,
     /// The SQLite file.
     pub(crate) path: PathBuf,
     /// How large the file may grow, in bytes, from 1 MiB; 0: as large as the disk allows.
@@ -100,8 +117,71 @@ pub(crate) struct Ledger {
 impl Default for Ledger {
     fn default() -> Self {
         Self {
+            url: String::new(),
+            password_file: PathBuf::new(),
+            connections: 16,
+            // A chargeback may come more than a year after its payment.
+            retention_days: 400,
             path: "data/payroute.db".into(),
             max_bytes: 0,
+        }
+    }
+}
+
+/// What waits while the ledger is down.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Spool {
+    /// The folder.
+    pub(crate) path: PathBuf,
+    /// How many bytes may wait, from 1 MiB.
+    pub(crate) max_bytes: u64,
+}
+
+impl Default for Spool {
+    fn default() -> Self {
+        Self {
+            path: "data/spool".into(),
+            // An hour of 100 outcomes a second.
+            max_bytes: 256 << 20,
+        }
+    }
+}
+
+/// Shared statistics.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Redis {
+    /// Redis or Valkey; several nodes of a cluster separated by commas; empty: none.
+    pub(crate) url: String,
+    /// File that holds the password for it; empty: none.
+    pub(crate) password_file: PathBuf,
+    /// What every key begins with.
+    pub(crate) prefix: String,
+}
+
+impl Default for Redis {
+    fn default() -> Self {
+        Self {
+            url: String::new(),
+            password_file: PathBuf::new(),
+            prefix: "payroute".to_owned(),
+        }
+    }
+}
+
+/// What is kept for a start without the others.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct State {
+    /// The folder.
+    pub(crate) path: PathBuf,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self {
+            path: "data/state".into(),
         }
     }
 }
@@ -233,6 +313,8 @@ impl Settings {
             }
         };
         within("token.ttl_secs", self.token.ttl_secs, 60..=604_800);
+        within("ledger.connections", self.ledger.connections, 4..=100);
+        within("ledger.retention_days", self.ledger.retention_days, 8..=3_660);
         within("health.snapshot_ms", self.health.snapshot_ms, 50..=5_000);
         within("health.rebuild_secs", self.health.rebuild_secs, 0..=86_400);
         let max_bytes = self.ledger.max_bytes;
@@ -240,6 +322,16 @@ impl Settings {
             wrong.push(format!(
                 "ledger.max_bytes: is {max_bytes}, expected 0 or at least {SMALLEST_LEDGER}"
             ));
+        }
+        let spool = self.spool.max_bytes;
+        if spool < SMALLEST_LEDGER {
+            wrong.push(format!(
+                "spool.max_bytes: is {spool}, expected at least {SMALLEST_LEDGER}"
+            ));
+        }
+        // Either alone would be half of a deployment: nobody would read what the other side writes.
+        if self.ledger.url.is_empty() != self.redis.url.is_empty() {
+            wrong.push("ledger.url and redis.url: expected both or neither".to_owned());
         }
         if wrong.is_empty() {
             Ok(())
