@@ -8,6 +8,7 @@ mod demo;
 mod embedded;
 mod policy_command;
 mod referee;
+mod running;
 mod serve;
 mod settings;
 mod shop_files;

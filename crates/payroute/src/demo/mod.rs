@@ -32,7 +32,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::transport::{Channel, Endpoint};
 
 use crate::cli::Demo;
-use crate::embedded::{Embedded, Listeners};
+use crate::embedded::{self, Listeners};
 use crate::serve::SERVICE;
 use measure::{Figures, Outage};
 use news::Newsroom;
@@ -75,8 +75,10 @@ pub(crate) async fn run(demo: Demo, out: &mut impl Write) -> anyhow::Result<()> 
     let folder = tempfile::tempdir().context("no folder for the ledger")?;
     let world = Arc::new(shop::world(demo.seconds, demo.seed)?);
     let setup = shop::setup(&world, folder.path())?;
-    let running = Embedded::start(setup, listeners().await?, &telemetry).await?;
-    let connections = connect(running.grpc).await?;
+    let listeners = listeners().await?;
+    let payroute = listeners.grpc.local_addr()?;
+    let running = embedded::start(setup, listeners, &telemetry).await?;
+    let connections = connect(payroute).await?;
 
     let stage = Stage {
         providers: LiveProviders::new(Arc::clone(&world), Pace::starting_now(Positive::ONE)),
