@@ -1,5 +1,6 @@
 //! `payroute ctl`: a payment by hand, call by call.
 
+pub(crate) mod plane;
 mod show;
 
 use std::io::Write;
@@ -13,6 +14,8 @@ use proto::v1::routing_service_client::RoutingServiceClient;
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Request, Status};
+
+use plane::Plane;
 
 use crate::cli::{Ctl, CtlCommand, KnownNow, ReportArgs, ReportedResult, ResolveArgs, RouteArgs};
 
@@ -34,7 +37,11 @@ impl tonic::service::Interceptor for Bearer {
 /// # Errors
 /// When the service cannot be reached or refuses.
 pub(crate) async fn run(ctl: Ctl, out: &mut impl Write) -> anyhow::Result<()> {
-    let bearer = bearer(&ctl)?;
+    let token = token(&ctl)?;
+    if let CtlCommand::Plane(command) = ctl.command {
+        return Plane::new(&ctl.console, token)?.run(command, out).await;
+    }
+    let bearer = bearer(token)?;
     let endpoint = Endpoint::from_shared(format!("http://{}", ctl.addr))?;
     let unreachable = || format!("no service answers at {}; is `payroute serve` running?", ctl.addr);
     let connection: Channel = endpoint.connect().await.with_context(unreachable)?;
@@ -83,19 +90,26 @@ pub(crate) async fn run(ctl: Ctl, out: &mut impl Write) -> anyhow::Result<()> {
                     .into_inner(),
             )?;
         }
+        CtlCommand::Plane(_) => {}
     }
     Ok(())
 }
 
-fn bearer(ctl: &Ctl) -> anyhow::Result<Bearer> {
+/// The bearer token, where a file of it is given.
+fn token(ctl: &Ctl) -> anyhow::Result<Option<String>> {
     let Some(file) = &ctl.token_file else {
-        return Ok(Bearer(None));
+        return Ok(None);
     };
     let token = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
-    let header = format!("Bearer {}", token.trim());
-    let mut header: MetadataValue<Ascii> = header
-        .parse()
-        .with_context(|| format!("{} does not hold a token", file.display()))?;
+    Ok(Some(token.trim().to_owned()))
+}
+
+fn bearer(token: Option<String>) -> anyhow::Result<Bearer> {
+    let Some(token) = token else {
+        return Ok(Bearer(None));
+    };
+    let header = format!("Bearer {token}").parse();
+    let mut header: MetadataValue<Ascii> = header.context("the token file does not hold a token")?;
     header.set_sensitive(true);
     Ok(Bearer(Some(header)))
 }
