@@ -4,7 +4,7 @@
 //! apart than 5 % of the value. The bounds are whole milliseconds, so no float takes part.
 
 /// The upper bound of each bin in milliseconds, inclusive. Bin 0 holds 0 ms, the last what is above the others.
-const BOUNDS_MS: [u32; BINS] = bounds();
+static BOUNDS_MS: [u32; BINS] = bounds();
 
 /// How many bins it takes to reach the largest number of milliseconds that is kept.
 const BINS: usize = 215;
@@ -35,6 +35,13 @@ pub struct Latencies {
 }
 
 impl Latencies {
+    /// The upper bound of each bin in milliseconds, inclusive, in ascending order: for whoever counts elsewhere. The
+    /// number of a value's bin is how many bounds are less than the value.
+    #[must_use]
+    pub const fn bounds_ms() -> &'static [u32] {
+        &BOUNDS_MS
+    }
+
     /// Counts one outcome that took `ms` milliseconds.
     pub fn record(&mut self, ms: u32) {
         let bin = BOUNDS_MS.partition_point(|bound| *bound < ms);
