@@ -5,6 +5,7 @@
 //! rebuild of the windows counts by it.
 
 use domain::amount_band::AmountBand;
+use domain::attempt::State;
 use domain::decision::attempt_key;
 use domain::id::{AccountId, AttemptId, ChannelId, MerchantId, PaymentId};
 use domain::money::Money;
@@ -63,6 +64,30 @@ impl AttemptRecord {
     #[must_use]
     pub fn settled_as(&self, class: OutcomeClass) -> OutcomeEvent {
         self.event(class, self.verdict.class)
+    }
+
+    /// What it counts as: the class that it was reported with, or a success when its state says that it was charged
+    /// after all. `None` while there is no outcome.
+    #[must_use]
+    pub fn known_class(&self) -> Option<OutcomeClass> {
+        if State::from_name(&self.verdict.state).is_some_and(State::was_charged) {
+            Some(OutcomeClass::Success)
+        } else {
+            self.verdict.class
+        }
+    }
+
+    /// What the statistics must be told when a finding says that this attempt, in the state it had before, counts as
+    /// `class`: an outcome where there was none, or a success that was taken for something else. `None` when it
+    /// changes nothing, for of two findings of the same success the first has told.
+    #[must_use]
+    pub fn news(&self, class: Option<OutcomeClass>) -> Option<OutcomeEvent> {
+        let class = class?;
+        let counts = match self.known_class() {
+            None => true,
+            Some(before) => class == OutcomeClass::Success && before != class,
+        };
+        counts.then(|| self.settled_as(class))
     }
 
     fn event(&self, class: OutcomeClass, corrects: Option<OutcomeClass>) -> OutcomeEvent {

@@ -18,6 +18,8 @@ pub const CONTROL_REVISION: &str = "payroute_control_revision";
 pub const CONTROL_AGE: &str = "payroute_control_age_seconds";
 /// Revisions of the configuration that this process could not use; it goes on with the one before.
 pub const CONTROL_REFUSED: &str = "payroute_control_refused_total";
+/// Batches of the outbox that this release could not read.
+pub const OUTBOX_UNREADABLE: &str = "payroute_outbox_unreadable_total";
 
 /// Tells the installed recorder what the metrics mean. Once, at start.
 pub fn describe() {
@@ -48,5 +50,9 @@ pub fn describe() {
     describe_counter!(
         CONTROL_REFUSED,
         "Revisions of the configuration that this process could not use; it goes on with the one before."
+    );
+    describe_counter!(
+        OUTBOX_UNREADABLE,
+        "Times that a batch of the outbox could not be read by this release and was left for another."
     );
 }

@@ -162,7 +162,7 @@ mod tests {
     use super::*;
 
     fn every() -> Vec<CallError> {
-        let path = std::path::PathBuf::from("/var/lib/payroute.db");
+        let ledger = "/var/lib/payroute.db".to_owned();
         let source = || std::sync::Arc::new(std::io::Error::other("secret cause"));
         vec![
             Violations::one("currency", "is required").into(),
@@ -192,7 +192,7 @@ mod tests {
             LedgerError::Busy { queue: 1 }.into(),
             LedgerError::Closed.into(),
             LedgerError::Full {
-                path,
+                ledger,
                 source: source(),
             }
             .into(),
