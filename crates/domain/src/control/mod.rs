@@ -11,6 +11,7 @@ mod actor;
 mod apply;
 mod assemble;
 mod change;
+mod check;
 mod outline;
 mod refused;
 #[cfg(test)]

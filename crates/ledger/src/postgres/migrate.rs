@@ -16,11 +16,18 @@ use super::failure::silent;
 use crate::error::OpenError;
 
 /// Migrations in their order. Applied files are frozen.
-const MIGRATIONS: [(i64, &str, &str); 1] = [(
-    1,
-    "attempts and decisions",
-    include_str!("../../../../migrations/postgres/0001_attempts_and_decisions.sql"),
-)];
+const MIGRATIONS: [(i64, &str, &str); 2] = [
+    (
+        1,
+        "attempts and decisions",
+        include_str!("../../../../migrations/postgres/0001_attempts_and_decisions.sql"),
+    ),
+    (
+        2,
+        "control",
+        include_str!("../../../../migrations/postgres/0002_control.sql"),
+    ),
+];
 
 /// How long all of it may take. An index on a large table takes minutes.
 const LIMIT: Duration = Duration::from_mins(15);

@@ -8,6 +8,7 @@
 mod attempt;
 mod changes;
 mod connect;
+pub(crate) mod control;
 mod decision;
 mod failure;
 mod housekeeping;
@@ -32,6 +33,7 @@ use crate::error::{LedgerError, OpenError};
 use crate::payment::{Cursor, Page, PaymentRecord};
 use crate::port::{Answer, Batch, Committed, Ledger};
 use connect::Server;
+use control::PostgresControl;
 use failure::{Failure, Setback};
 use partition::Days;
 
@@ -120,6 +122,12 @@ impl PostgresLedger {
     /// As for [`PostgresLedger::open`].
     pub async fn migrate(url: &str) -> Result<Migrated, OpenError> {
         migrate::run(&Server::at(url)?).await
+    }
+
+    /// The control state in the same database, on the same connections.
+    #[must_use]
+    pub fn control(&self) -> PostgresControl {
+        PostgresControl::new(self.pool.clone())
     }
 
     /// Watches for changes of the control state; see [`Changes`]. On a connection of its own.

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use crate::error::LedgerError;
 
 /// A row of any store. An empty cell is `None`.
-pub(crate) trait Cells {
+pub(crate) trait Cells: Sync {
     /// Text.
     fn text(&self, field: &'static str) -> Result<Option<&str>, sqlx::Error>;
     /// A whole number.
