@@ -4,11 +4,13 @@ use std::fmt;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use domain::brain::Brain;
 use domain::catalogue::Catalogue;
 use domain::clock::SharedClock;
+use domain::control::{Assembled, Override};
 use domain::decision::Shop;
 use domain::limit::{InvalidRules, Limits};
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use ledger::{Ledger, Writer};
 use parking_lot::Mutex;
 use rand::rngs::StdRng;
@@ -96,5 +98,37 @@ impl Routing {
             token_ttl: parts.token_ttl,
             meter: Meter::new(),
         })
+    }
+
+    /// Routes by `assembled` from now on, with breakers overridden by `breakers` and no others. What was learnt and
+    /// counted stays. A decision is made wholly before this or wholly after it; when it returns, none is made by what
+    /// was before.
+    ///
+    /// # Errors
+    /// When the limits cannot be counted together; nothing is changed then.
+    pub fn adopt(&self, assembled: Assembled, breakers: &[Override]) -> Result<(), InvalidRules> {
+        let Assembled {
+            configuration,
+            policy,
+        } = assembled;
+        let mut desk = self.desk.lock();
+        desk.limits.set_rules(configuration.limits.clone())?;
+        let shop = self.live.with_brain(|brain| {
+            let shop = Shop::open(configuration, policy, brain);
+            override_breakers(&shop, breakers, brain);
+            shop
+        });
+        self.shop.store(Arc::new(shop));
+        Ok(())
+    }
+}
+
+/// Takes back whatever was decided by hand about the shop's channels, but for `breakers`.
+fn override_breakers(shop: &Shop, breakers: &[Override], brain: &mut Brain) {
+    for (index, channel) in shop.channels.iter() {
+        let Some(ix) = shop.known_as(index) else { continue };
+        let forced = breakers.iter().find(|forced| forced.channel == channel.id);
+        let until = forced.map_or(Timestamp::UNIX_EPOCH, |forced| forced.until);
+        brain.force(ix, forced.map(|forced| forced.forced), until);
     }
 }

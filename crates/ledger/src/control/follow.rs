@@ -95,8 +95,11 @@ impl Follower {
             tracing::info!("the configuration can be looked at again");
         }
         self.looked_at = Instant::now();
-        if let Some(control) = &control {
-            self.seen = control.revision;
+        match &control {
+            Some(control) => self.seen = control.revision,
+            // The store was emptied: whatever comes next is new, also when it counts up to what was seen before.
+            None if revision == 0 => self.seen = 0,
+            None => {}
         }
         Ok(control)
     }

@@ -3,6 +3,7 @@
 
 #![cfg(test)]
 
+mod adoption;
 mod outcomes;
 mod resolutions;
 mod routes;
