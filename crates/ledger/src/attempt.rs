@@ -12,10 +12,14 @@ use domain::money::Money;
 use domain::outcome::OutcomeClass;
 use domain::outcome_event::{OutcomeEvent, OutcomeId};
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 /// An attempt with its reported outcome. Times are kept to the microsecond.
-#[derive(Clone, Debug, PartialEq)]
+///
+/// Its serialised form is that of the spool: a field that is added needs `#[serde(default)]`, so that what an earlier
+/// release left there can be read.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct AttemptRecord {
     /// Whose payment it is.
     pub merchant: MerchantId,
@@ -110,7 +114,7 @@ impl AttemptRecord {
 }
 
 /// The attributes of a payment that its statistics are kept by.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Segment {
     /// The payment method, such as `wechat_pay`.
     pub method: String,
@@ -121,7 +125,7 @@ pub struct Segment {
 }
 
 /// What the caller reported, as it came, bounded and checked for card numbers by the receiving service.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Report {
     /// The result in the wire's word, such as `timed_out`.
     pub result: String,
@@ -144,7 +148,7 @@ pub struct Report {
 }
 
 /// What the failure catalogue made of a report, and the state the attempt is in.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Verdict {
     /// The reason of the catalogue; `None` for a success.
     pub reason: Option<String>,

@@ -19,6 +19,13 @@ pub enum LedgerError {
         /// How many writes the queue holds.
         queue: usize,
     },
+    /// The store does not answer, and what waits for it fills the spool; the same call succeeds when some of it was
+    /// drained.
+    #[error("the ledger does not answer, and its spool of {max_bytes} bytes is full")]
+    SpoolFull {
+        /// How many bytes the spool may hold.
+        max_bytes: u64,
+    },
     /// The ledger was closed, or its writer has ended.
     #[error("the ledger is closed")]
     Closed,

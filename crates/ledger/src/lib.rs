@@ -22,6 +22,7 @@ pub mod payment;
 mod port;
 mod postgres;
 mod row;
+pub mod spool;
 mod sqlite;
 mod statistics;
 mod writer;
@@ -34,3 +35,6 @@ pub use postgres::{Changes, Housekept, Migrated, PostgresLedger, Settings as Pos
 pub use sqlite::{Settings as SqliteSettings, SqliteLedger};
 pub use statistics::{KnownOutcome, LastOutcome, Span, StatisticsSource, Tally};
 pub use writer::{Limits, Writer};
+pub use spool::Spool;
+pub use sqlite::{Settings as SqliteSettings, SqliteLedger};
+pub use writer::{Builder as WriterBuilder, Limits, Writer};
