@@ -14,6 +14,9 @@ use crate::conformance::sample;
 use crate::payment::{Cursor, Page, PaymentRecord};
 use crate::port::{Answer, Batch, Committed};
 
+mod spooled;
+mod switch;
+
 /// A ledger whose commits wait for a permit each, and whose answers are scripted; beyond the script it keeps all.
 #[derive(Debug)]
 struct Gated {
