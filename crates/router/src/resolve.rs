@@ -67,11 +67,8 @@ impl Routing {
         };
         let attempt = claims.attempt_id.parse().map_err(|_| unknown())?;
         for _ in 0..TRIES {
-            let record = self
-                .ledger
-                .attempt(&decided.merchant, &attempt)
-                .await?
-                .ok_or_else(unknown)?;
+            let asked = self.ledger.attempt(&decided.merchant, &attempt);
+            let record = self.look_up(asked).await?.ok_or_else(unknown)?;
             let current = State::from_name(&record.verdict.state)
                 .ok_or_else(|| refused(&record, "is not a known state"))?;
             let state =

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use domain::brain::Brain;
@@ -11,14 +12,19 @@ use domain::control::{Assembled, Override};
 use domain::decision::Shop;
 use domain::limit::{InvalidRules, Limits};
 use jiff::{SignedDuration, Timestamp};
-use ledger::{Ledger, Writer};
+use ledger::{Answer, Ledger, LedgerError, Writer};
 use parking_lot::Mutex;
 use rand::rngs::StdRng;
 use stats::live::Live;
 use stats::stream::Publisher;
 
+use crate::error::CallError;
 use crate::meter::Meter;
 use crate::token::Keyring;
+
+/// How long a look-up in the ledger may take: as long as a transaction of it may. A look-up takes milliseconds, and who
+/// asked is better told to ask again than kept waiting.
+const LOOK_UP_WITHIN: Duration = Duration::from_secs(2);
 
 /// What the routing service is made of.
 pub struct Parts {
@@ -121,6 +127,20 @@ impl Routing {
         self.shop.store(Arc::new(shop));
         Ok(())
     }
+
+    /// What the ledger answers to a look-up, in time. That it knows nothing is believed only when nothing was waiting
+    /// in the spool before it was asked: what was acknowledged is never called unknown.
+    pub(crate) async fn look_up<T>(&self, asked: Answer<'_, Option<T>>) -> Result<Option<T>, CallError> {
+        let was_behind = self.writer.is_behind();
+        let unavailable = |operation, source| LedgerError::Unavailable { operation, source };
+        let answer = tokio::time::timeout(LOOK_UP_WITHIN, asked)
+            .await
+            .map_err(|elapsed| unavailable("answer in time", Arc::new(elapsed)))??;
+        if answer.is_none() && was_behind {
+            return Err(unavailable("know what was spooled", Arc::new(Behind)).into());
+        }
+        Ok(answer)
+    }
 }
 
 /// Takes back whatever was decided by hand about the shop's channels, but for `breakers`.
@@ -132,3 +152,8 @@ fn override_breakers(shop: &Shop, breakers: &[Override], brain: &mut Brain) {
         brain.force(ix, forced.map(|forced| forced.forced), until);
     }
 }
+
+/// Why a look-up that found nothing says nothing.
+#[derive(Debug, thiserror::Error)]
+#[error("outcomes wait in the spool")]
+struct Behind;

@@ -4,6 +4,7 @@
 #![cfg(test)]
 
 mod adoption;
+mod outage;
 mod outcomes;
 mod resolutions;
 mod routes;
