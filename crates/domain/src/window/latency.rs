@@ -44,8 +44,23 @@ impl Latencies {
 
     /// Counts one outcome that took `ms` milliseconds.
     pub fn record(&mut self, ms: u32) {
+        self.add(Self::bin(ms), 1);
+    }
+
+    /// The bin that `ms` milliseconds fall in. Stores keep it, so the bins are part of their format.
+    #[must_use]
+    pub fn bin(ms: u32) -> u8 {
         let bin = BOUNDS_MS.partition_point(|bound| *bound < ms);
-        self.add(u8::try_from(bin).unwrap_or(u8::MAX), 1);
+        u8::try_from(bin).unwrap_or(u8::MAX)
+    }
+
+    /// Counts `count` outcomes in `bin`, as a store kept them; `false`, and nothing counted, when there is no such bin.
+    pub fn restore(&mut self, bin: u8, count: u32) -> bool {
+        let known = usize::from(bin) < BINS;
+        if known && count > 0 {
+            self.add(bin, count);
+        }
+        known
     }
 
     /// Adds all of `other`.
@@ -158,6 +173,13 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_bin_that_does_not_exist_is_refused() {
+        let mut latencies = Latencies::default();
+        assert!(!latencies.restore(u8::MAX, 1) && latencies.restore(214, 1));
+        assert_eq!(latencies.count(), 1);
+    }
+
     fn of(values: &[u32]) -> Latencies {
         let mut latencies = Latencies::default();
         for &ms in values {
@@ -192,6 +214,15 @@ mod tests {
             sum.add(&of(&one));
             sum.add(&of(&other));
             prop_assert_eq!(sum.total(), both);
+        }
+
+        #[test]
+        fn restoring_the_bins_is_recording_the_values(values in proptest::collection::vec(any::<u32>(), 0..50)) {
+            let mut restored = Latencies::default();
+            for &ms in &values {
+                prop_assert!(restored.restore(Latencies::bin(ms), 1));
+            }
+            prop_assert_eq!(restored, of(&values));
         }
 
         #[test]
