@@ -1,11 +1,10 @@
-//! How many attempts a second are acknowledged, each after its flush to the disk, by how many callers: by the ledger,
-//! and by the spool while the ledger is down. And how fast the ledger gets what was spooled when it is back.
+//! How many attempts a second are acknowledged, each after its flush to the disk, by how many callers; on SQLite and on
+//! a Postgres server of this machine.
 //!
 //! `cargo bench -p payroute-ledger`; the environment's temporary directory says which disk is measured.
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use domain::id::{AccountId, AttemptId, ChannelId, MerchantId, PaymentId};
@@ -13,10 +12,10 @@ use domain::money::Money;
 use domain::outcome::OutcomeClass;
 use jiff::Timestamp;
 use payroute_ledger::attempt::{AttemptRecord, Report, Segment, Verdict};
-use payroute_ledger::payment::{Cursor, Page, PaymentRecord};
-use payroute_ledger::spool::{MAX_BYTES, Settings, Spool};
-use payroute_ledger::{Answer, Batch, Committed, Ledger, LedgerError, SqliteLedger, SqliteSettings, Writer};
-use tokio::time::{Instant, sleep};
+use payroute_ledger::{
+    Ledger, Limits, PostgresLedger, PostgresSettings, SqliteLedger, SqliteSettings, Writer,
+};
+use tokio::time::Instant;
 use uuid::Uuid;
 
 /// How long each number of callers is measured.
@@ -24,126 +23,76 @@ const DURATION: Duration = Duration::from_secs(3);
 
 type Outcome<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
-/// A ledger that can be taken away.
-#[derive(Debug)]
-struct Switch {
-    inner: SqliteLedger,
-    down: AtomicBool,
-}
-
-impl Ledger for Switch {
-    fn commit<'a>(&'a self, batch: &'a Batch) -> Answer<'a, Committed> {
-        if self.down.load(Ordering::SeqCst) {
-            let refused = LedgerError::Unavailable {
-                operation: "connect",
-                source: Arc::new(std::io::Error::other("taken away")),
-            };
-            return Box::pin(std::future::ready(Err(refused)));
-        }
-        self.inner.commit(batch)
-    }
-
-    fn attempt<'a>(
-        &'a self,
-        merchant: &'a MerchantId,
-        attempt: &'a AttemptId,
-    ) -> Answer<'a, Option<AttemptRecord>> {
-        self.inner.attempt(merchant, attempt)
-    }
-
-    fn payment<'a>(
-        &'a self,
-        merchant: &'a MerchantId,
-        payment: &'a PaymentId,
-    ) -> Answer<'a, Option<PaymentRecord>> {
-        self.inner.payment(merchant, payment)
-    }
-
-    fn outcomes_since(&self, since: Timestamp, after: Option<Cursor>, limit: u32) -> Answer<'_, Page> {
-        self.inner.outcomes_since(since, after, limit)
-    }
-
-    fn close(&self) -> Answer<'_, ()> {
-        self.inner.close()
-    }
-}
-
 #[tokio::main]
 async fn main() -> Outcome<()> {
+    let server = tokio::task::spawn_blocking(rig::Postgres::start).await??;
+    for writers in [1_u32, 4] {
+        for callers in [1_u32, 16, 64, 256] {
+            let url = server.database()?;
+            let mut ledgers = Vec::new();
+            for _ in 0..writers {
+                ledgers.push(postgres(&url).await?);
+            }
+            let waits = measure(&ledgers, callers).await?;
+            print(&format!("Postgres, {writers} writers"), callers, waits)?;
+        }
+    }
     for callers in [1_u32, 16, 64, 256] {
-        direct(callers).await?;
-        spooled(callers).await?;
+        let folder = tempfile::tempdir()?;
+        let ledger = sqlite(folder.path()).await?;
+        print("SQLite, 1 writer", callers, measure(&[ledger], callers).await?)?;
     }
     Ok(())
 }
 
-async fn open(folder: &Path, down: bool) -> Outcome<Arc<Switch>> {
+async fn sqlite(folder: &Path) -> Outcome<Arc<dyn Ledger>> {
     let settings = SqliteSettings {
         path: folder.join("ledger.db"),
         max_bytes: None,
     };
-    Ok(Arc::new(Switch {
-        inner: SqliteLedger::open(&settings).await?,
-        down: AtomicBool::new(down),
-    }))
+    Ok(Arc::new(SqliteLedger::open(&settings).await?))
 }
 
-async fn direct(callers: u32) -> Outcome<()> {
-    let folder = tempfile::tempdir()?;
-    let ledger = open(folder.path(), false).await?;
-    let writer = Writer::builder(ledger).spawn();
-    print("ledger", callers, measure(&writer, callers).await?)?;
-    writer.close().await?;
-    Ok(())
-}
-
-#[expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
-async fn spooled(callers: u32) -> Outcome<()> {
-    let folder = tempfile::tempdir()?;
-    let ledger = open(folder.path(), true).await?;
-    let spool = Spool::open(&Settings {
-        folder: folder.path().join("spool"),
-        max_bytes: MAX_BYTES,
-    })?;
-    let writer = Writer::builder(Arc::clone(&ledger) as _).spool(spool, 7).spawn();
-    let waits = measure(&writer, callers).await?;
-    let kept = waits.len();
-    print("spool", callers, waits)?;
-    ledger.down.store(false, Ordering::SeqCst);
-    let began = Instant::now();
-    while writer.is_behind() {
-        sleep(Duration::from_millis(1)).await;
-    }
-    println!(
-        "{callers:>4} callers: {kept} spooled attempts drained in {:?}, the last wait for the ledger included",
-        began.elapsed()
-    );
-    writer.close().await?;
-    Ok(())
+/// One process's worth of connections.
+async fn postgres(url: &str) -> Outcome<Arc<dyn Ledger>> {
+    let settings = PostgresSettings {
+        url: url.to_owned(),
+        max_connections: 4,
+        retention_days: 30,
+    };
+    Ok(Arc::new(PostgresLedger::open(&settings).await?))
 }
 
 #[expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
-fn print(store: &str, callers: u32, mut waits: Vec<Duration>) -> Outcome<()> {
+fn print(ledger: &str, callers: u32, mut waits: Vec<Duration>) -> Outcome<()> {
     waits.sort_unstable();
     let at = |percent: usize| waits.get(waits.len() * percent / 100).copied();
     let rate = waits.len() / usize::try_from(DURATION.as_secs())?;
     println!(
-        "{callers:>4} callers: {rate:>7} attempts/s acknowledged by the {store}, wait p50 {:?}, p99 {:?}",
+        "{ledger}, {callers:>4} callers: {rate:>7} attempts/s acknowledged, wait p50 {:?}, p99 {:?}",
         at(50).unwrap_or_default(),
         at(99).unwrap_or_default(),
     );
     Ok(())
 }
 
-/// The time that each acknowledged attempt waited.
-async fn measure(writer: &Writer, callers: u32) -> Outcome<Vec<Duration>> {
+/// The time that each acknowledged attempt waited, with `callers` spread over writers, one for each of `ledgers`.
+async fn measure(ledgers: &[Arc<dyn Ledger>], callers: u32) -> Outcome<Vec<Duration>> {
+    let writers: Vec<Writer> = ledgers
+        .iter()
+        .map(|ledger| Writer::spawn(Arc::clone(ledger), Limits::default(), |_| {}))
+        .collect();
     let end = Instant::now() + DURATION;
     let tasks: Vec<_> = (0..callers)
-        .map(|caller| tokio::spawn(call(writer.clone(), caller, end)))
+        .zip(writers.iter().cycle())
+        .map(|(caller, writer)| tokio::spawn(call(writer.clone(), caller, end)))
         .collect();
     let mut waits = Vec::new();
     for task in tasks {
         waits.extend(task.await??);
+    }
+    for writer in writers {
+        writer.close().await?;
     }
     Ok(waits)
 }

@@ -77,7 +77,11 @@ impl LedgerError {
     pub const fn is_failing_store(&self) -> bool {
         match self {
             Self::Full { .. } | Self::Unavailable { .. } => true,
-            Self::Busy { .. } | Self::Closed | Self::Corrupt { .. } | Self::Unstorable { .. } => false,
+            Self::Busy { .. }
+            | Self::SpoolFull { .. }
+            | Self::Closed
+            | Self::Corrupt { .. }
+            | Self::Unstorable { .. } => false,
         }
     }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use domain::id::ChannelId;
 use domain::outcome::OutcomeClass;
 use domain::outcome_event::OutcomeId;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use crate::port::Answer;
 
@@ -23,15 +23,16 @@ pub struct Span {
 }
 
 impl Span {
-    /// Cuts it into spans of `length`, the last one shorter where it does not come out even. A length of less than a
-    /// second counts as one.
+    /// Cuts it at the whole multiples of `length` since the Unix epoch: where buckets meet, when their length divides
+    /// it. A length of less than a second counts as one.
     pub fn slices(self, length: Duration) -> impl Iterator<Item = Self> {
-        let length =
-            SignedDuration::try_from(length.max(Duration::from_secs(1))).unwrap_or(SignedDuration::MAX);
+        let secs = i64::try_from(length.as_secs().max(1)).unwrap_or(i64::MAX);
         let mut from = self.from;
         std::iter::from_fn(move || {
             (from < self.until).then(|| {
-                let until = from.checked_add(length).unwrap_or(self.until).min(self.until);
+                let number = from.as_second().div_euclid(secs).saturating_add(1);
+                let cut = Timestamp::from_second(number.saturating_mul(secs)).unwrap_or(self.until);
+                let until = cut.min(self.until);
                 let slice = Self { from, until };
                 from = until;
                 slice
@@ -53,11 +54,12 @@ pub struct Tally {
     pub bucket: i64,
     /// What the outcomes count as.
     pub class: OutcomeClass,
-    /// The bin of their latencies, as `domain::window::Latencies` numbers them; `None` for timeouts, whose waiting
-    /// says nothing about how long the channel takes.
-    pub bin: Option<u8>,
     /// How many.
     pub count: u32,
+    /// The bins of their latencies, as `domain::window::Latencies` numbers them, in ascending order, each with how many
+    /// are in it. What was reported as a timeout is in none: how long somebody waited in vain is not how long the
+    /// channel takes.
+    pub bins: Vec<(u8, u32)>,
 }
 
 /// An outcome by its name.
@@ -93,8 +95,8 @@ pub trait StatisticsSource: Send + Sync + fmt::Debug {
     /// The outcomes that were received within `span`, counted in buckets of `bucket_secs` seconds (1 to 3 600), in no
     /// particular order.
     ///
-    /// An answer is held in memory as a whole: ask for an hour at a time, and cut where buckets meet
-    /// ([`Span::slices`]), or the outcomes of one bucket come in two tallies.
+    /// An answer is held in memory as a whole: ask for an hour at a time, and cut where buckets meet, as
+    /// [`Span::slices`] does, or the outcomes of one bucket come in two tallies.
     ///
     /// # Errors
     /// When the store cannot be read.
@@ -127,16 +129,22 @@ mod tests {
 
     proptest! {
         #[test]
-        fn slices_follow_each_other_without_a_gap(from in 0_i64..100, long in 0_i64..100, length in 0_u64..40) {
+        fn slices_follow_each_other_without_a_gap_and_meet_at_multiples(
+            from in 0_i64..100, long in 0_i64..100, secs in 0_u64..40,
+        ) {
             let span = Span { from: at(from), until: at(from + long) };
-            let slices: Vec<_> = span.slices(Duration::from_secs(length)).collect();
+            let slices: Vec<_> = span.slices(Duration::from_secs(secs)).collect();
+            let length = i64::try_from(secs.max(1)).unwrap();
             let mut reached = span.from;
             for slice in &slices {
                 prop_assert_eq!(slice.from, reached);
                 prop_assert!(slice.from < slice.until);
+                prop_assert!(slice.until == span.until || slice.until.as_second() % length == 0);
                 reached = slice.until;
             }
             prop_assert_eq!(reached, span.until);
+            let most = usize::try_from(long / length).unwrap() + 2;
+            prop_assert!(slices.len() <= most);
         }
     }
 }

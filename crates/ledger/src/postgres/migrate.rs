@@ -7,13 +7,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::migrate::{Migrate, Migration, MigrationType, Migrator};
+use sqlx::migrate::{Migrate, MigrateError, Migration, MigrationType, Migrator};
 use sqlx::{AssertSqlSafe, Connection, PgConnection, SqlSafeStr};
 use tokio::time::timeout;
 
 use super::connect::Server;
 use super::failure::silent;
-use crate::error::OpenError;
+use crate::error::{Cause, OpenError};
 
 /// Migrations in their order. Applied files are frozen.
 const MIGRATIONS: [(i64, &str, &str); 2] = [
@@ -29,8 +29,11 @@ const MIGRATIONS: [(i64, &str, &str); 2] = [
     ),
 ];
 
-/// How long all of it may take. An index on a large table takes minutes.
+/// How long migrating may take. An index on a large table takes minutes.
 const LIMIT: Duration = Duration::from_mins(15);
+
+/// How long it may take to find out that there is nothing to migrate, which is how nearly every start ends.
+const LOOK_LIMIT: Duration = Duration::from_secs(5);
 
 /// What a migration did.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,15 +51,27 @@ fn known() -> i64 {
 
 /// Migrates the ledger on `server`.
 pub(super) async fn run(server: &Server) -> Result<Migrated, OpenError> {
-    // The lock of the migrations lives as long as the connection: closing it frees the next one, whatever happened.
-    let mut connection = server.worker().await?;
-    let failed = |source: crate::error::Cause| OpenError::Failed {
+    let failed = |source: Cause| OpenError::Failed {
         ledger: server.to_string(),
         source,
     };
-    let migrated = timeout(LIMIT, migrate(&mut connection)).await;
-    let (applied, version, required) = migrated
-        .map_err(|_| failed(Arc::new(silent("migrate"))))?
+    // The lock of the migrations lives as long as the connection: closing it frees the next one, whatever happened.
+    let mut connection = server.worker().await?;
+    let migrator = migrator();
+    let present = timeout(LOOK_LIMIT, is_present(&mut connection, &migrator))
+        .await
+        .map_err(|_| failed(Arc::new(silent("look at its schema"))))?
+        .map_err(|error| failed(Arc::new(error)))?;
+    let mut applied = Vec::new();
+    if !present {
+        applied = timeout(LIMIT, migrate(&mut connection, &migrator))
+            .await
+            .map_err(|_| failed(Arc::new(silent("migrate"))))?
+            .map_err(|error| failed(Arc::new(error)))?;
+    }
+    let (version, required) = timeout(LOOK_LIMIT, compatibility(&mut connection))
+        .await
+        .map_err(|_| failed(Arc::new(silent("look at its schema"))))?
         .map_err(|error| failed(Arc::new(error)))?;
     // A server that does not take the farewell has gone.
     let _gone = connection.close().await;
@@ -70,12 +85,7 @@ pub(super) async fn run(server: &Server) -> Result<Migrated, OpenError> {
     Ok(Migrated { applied, version })
 }
 
-/// What was applied, the version that the schema has then, and the version that it asks of a release.
-async fn migrate(
-    connection: &mut PgConnection,
-) -> Result<(Vec<(i64, String)>, i64, i64), sqlx::migrate::MigrateError> {
-    connection.lock().await?;
-    let before = versions(connection).await?;
+fn migrator() -> Migrator {
     let migrations = MIGRATIONS.map(|(version, description, statements)| {
         let statements = AssertSqlSafe(statements).into_sql_str();
         Migration::new(
@@ -87,31 +97,57 @@ async fn migrate(
         )
     });
     let mut migrator = Migrator::with_migrations(migrations.into());
-    // Whether a later release's schema is good for us is asked below.
+    // Whether a later release's schema is good for us is asked of that schema. The lock is taken before, so that what
+    // was there already is told from what is made now.
     migrator.set_ignore_missing(true).set_locking(false);
-    // `run` takes whatever a connection comes from, which the compiler cannot follow into a task.
-    migrator.run_direct(None, &mut *connection, false).await?;
-    let required = sqlx::query_scalar("select least_known_version from schema_compatibility")
-        .fetch_one(&mut *connection)
-        .await?;
-    let after = versions(connection).await?;
-    let applied = MIGRATIONS
-        .iter()
-        .filter(|(version, ..)| !before.contains(version))
-        .map(|(version, description, _)| (*version, (*description).to_owned()))
-        .collect();
-    Ok((applied, after.into_iter().max().unwrap_or(0), required))
+    migrator
 }
 
-/// The numbers of the migrations that were made.
-async fn versions(connection: &mut PgConnection) -> Result<Vec<i64>, sqlx::Error> {
+/// Whether all of our migrations were made, as we know them.
+async fn is_present(connection: &mut PgConnection, migrator: &Migrator) -> Result<bool, sqlx::Error> {
+    let made = made(connection).await?;
+    let is_made = |migration: &Migration| {
+        let mut made = made.iter();
+        made.any(|(version, checksum)| *version == migration.version && *checksum == *migration.checksum)
+    };
+    Ok(migrator.iter().all(is_made))
+}
+
+/// Makes what is missing, and says what that was.
+async fn migrate(
+    connection: &mut PgConnection,
+    migrator: &Migrator,
+) -> Result<Vec<(i64, String)>, MigrateError> {
+    connection.lock().await?;
+    let before = made(connection).await?;
+    // `run` takes whatever a connection comes from, which the compiler cannot follow into a task.
+    migrator.run_direct(None, &mut *connection, false).await?;
+    let is_new = |version: i64| before.iter().all(|(made, _)| *made != version);
+    Ok(MIGRATIONS
+        .iter()
+        .filter(|(version, ..)| is_new(*version))
+        .map(|(version, description, _)| (*version, (*description).to_owned()))
+        .collect())
+}
+
+/// The version that the schema has, and the version that it asks a release to know.
+async fn compatibility(connection: &mut PgConnection) -> Result<(i64, i64), sqlx::Error> {
+    sqlx::query_as(
+        "select (select max(version) from _sqlx_migrations), least_known_version from schema_compatibility",
+    )
+    .fetch_one(connection)
+    .await
+}
+
+/// The migrations that were made, as number and checksum.
+async fn made(connection: &mut PgConnection) -> Result<Vec<(i64, Vec<u8>)>, sqlx::Error> {
     let table: Option<String> = sqlx::query_scalar("select to_regclass('_sqlx_migrations')::text")
         .fetch_one(&mut *connection)
         .await?;
     if table.is_none() {
         return Ok(Vec::new());
     }
-    sqlx::query_scalar("select version from _sqlx_migrations where success")
+    sqlx::query_as("select version, checksum from _sqlx_migrations where success")
         .fetch_all(connection)
         .await
 }

@@ -9,8 +9,10 @@ use jiff::tz::TimeZone;
 use jiff::{Span, Timestamp};
 use sqlx::postgres::PgPool;
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
+use tokio::time::timeout;
 
-use super::failure::Failure;
+use super::WRITE_LIMIT;
+use super::failure::{Failure, settle};
 use crate::error::LedgerError;
 use crate::port::Batch;
 
@@ -92,13 +94,16 @@ impl Days {
         failure: &Failure,
         needed: BTreeSet<Day>,
     ) -> Result<(), LedgerError> {
+        const OPERATION: &str = "make the partitions of a day";
         let missing: BTreeSet<Day> = needed.difference(&self.known()).copied().collect();
         if missing.is_empty() {
             return Ok(());
         }
-        let during = |error| failure.during("make the partitions of a day", error);
+        let during = |error| failure.during(OPERATION, error);
         let mut connection = pool.acquire().await.map_err(during)?;
-        make(&mut connection, &missing).await.map_err(during)?;
+        let making = async { make(&mut connection, &missing).await.map_err(during) };
+        let outcome = timeout(WRITE_LIMIT, making).await;
+        settle(connection, outcome, OPERATION)?;
         self.known().extend(missing);
         Ok(())
     }

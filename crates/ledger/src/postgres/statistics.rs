@@ -1,13 +1,14 @@
 //! Counting outcomes on the server, where they are.
 
+use std::time::Duration;
+
 use domain::attempt::State;
 use domain::id::{AttemptId, ChannelId, MerchantId};
 use domain::outcome::OutcomeClass;
 use domain::outcome_event::OutcomeId;
 use domain::window::Latencies;
-use sqlx::Connection;
 use sqlx::postgres::{PgConnection, PgRow};
-use std::time::Duration;
+use sqlx::{Connection, Row};
 use tokio::time::timeout;
 
 use super::PostgresLedger;
@@ -44,10 +45,11 @@ impl PostgresLedger {
             "select channel_id, method, issuer, date_bin(make_interval(secs => $4), received_at, 'epoch') as bucket, ",
             known_class!(),
             // The number of a bin is how many bounds are less than the latency, and the server counts those that are not
-            // greater than its operand.
-            " as class, case when class <> 'timeout' then width_bucket(latency_ms - 1, $5)::bigint end as bin, \
-             count(*) as count from attempt where received_at >= $1 and received_at < $2 and class is not null \
-             group by 1, 2, 3, 4, 5, 6"
+            // greater than its operand. All bins of a tally in one array: grouping by them, too, takes twice the time,
+            // for there are nearly as many groups as outcomes then.
+            " as class, count(*) as count, \
+             array_agg(width_bucket(latency_ms - 1, $5)::smallint) filter (where class <> 'timeout') as bins \
+             from attempt where received_at >= $1 and received_at < $2 and class is not null group by 1, 2, 3, 4, 5"
         );
         let bounds: Vec<i64> = Latencies::bounds_ms().iter().copied().map(i64::from).collect();
         let query = sqlx::query(statement)
@@ -65,8 +67,11 @@ impl PostgresLedger {
                 issuer: columns.text_some("issuer")?,
                 bucket: columns.time("bucket")?.as_second().div_euclid(secs),
                 class: columns.parse("class", class)?,
-                bin: columns.whole_some("bin")?,
                 count: columns.whole("count")?,
+                bins: row
+                    .try_get("bins")
+                    .map(|bins: Option<Vec<i16>>| bin_counts(bins.unwrap_or_default()))
+                    .map_err(|error| columns.corrupt("bins", error))?,
             })
         };
         rows.iter().map(tally).collect()
@@ -147,6 +152,19 @@ impl PostgresLedger {
         let outcome = timeout(LIMIT, counted).await;
         settle(connection, outcome, operation)
     }
+}
+
+/// How often each bin is among `bins`, in ascending order.
+fn bin_counts(mut bins: Vec<i16>) -> Vec<(u8, u32)> {
+    bins.sort_unstable();
+    bins.chunk_by(i16::eq)
+        .filter_map(|same| {
+            Some((
+                u8::try_from(*same.first()?).ok()?,
+                u32::try_from(same.len()).ok()?,
+            ))
+        })
+        .collect()
 }
 
 /// Runs `query` without what keeps look-ups short: here it may be right to read a partition from end to end.

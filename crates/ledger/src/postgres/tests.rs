@@ -1,6 +1,7 @@
 //! The adapter against the port's rules, and against what happens to servers.
 
 mod days;
+mod failures;
 mod outages;
 mod outbox;
 mod plans;

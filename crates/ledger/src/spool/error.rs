@@ -54,7 +54,7 @@ pub(super) fn refused(operation: &'static str, folder: &Path, error: io::Error) 
     use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
     if matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge) {
         LedgerError::Full {
-            path: folder.to_owned(),
+            ledger: folder.display().to_string(),
             source: Arc::new(error),
         }
     } else {

@@ -82,7 +82,7 @@ async fn tallies_are_what_counting_one_by_one_gives() {
     let attempts = some_attempts();
     let ledger = ledger_of(&attempts).await;
     for bucket_secs in [BUCKET_SECS, 60] {
-        let mut expected: BTreeMap<_, u32> = BTreeMap::new();
+        let mut expected: BTreeMap<Tally, Vec<Option<u8>>> = BTreeMap::new();
         for attempt in &attempts {
             let Some(reported) = attempt.verdict.class else {
                 continue;
@@ -93,14 +93,25 @@ async fn tallies_are_what_counting_one_by_one_gives() {
                 issuer: attempt.segment.issuer.clone(),
                 bucket: attempt.received_at.as_second().div_euclid(i64::from(bucket_secs)),
                 class: attempt.known_class().unwrap(),
-                bin: (reported != OutcomeClass::Timeout).then(|| bin(attempt.latency_ms)),
                 count: 0,
+                bins: Vec::new(),
             };
-            *expected.entry(key).or_default() += 1;
+            let bin = (reported != OutcomeClass::Timeout).then(|| bin(attempt.latency_ms));
+            expected.entry(key).or_default().push(bin);
         }
         let expected: Vec<_> = expected
             .into_iter()
-            .map(|(tally, count)| Tally { count, ..tally })
+            .map(|(tally, outcomes)| {
+                let mut bins: BTreeMap<u8, u32> = BTreeMap::new();
+                for bin in outcomes.iter().flatten() {
+                    *bins.entry(*bin).or_default() += 1;
+                }
+                Tally {
+                    count: u32::try_from(outcomes.len()).unwrap(),
+                    bins: bins.into_iter().collect(),
+                    ..tally
+                }
+            })
             .collect();
         let mut counted = ledger.tallies(whole(), bucket_secs).await.unwrap();
         counted.sort();
