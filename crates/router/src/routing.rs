@@ -5,13 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use domain::brain::Brain;
 use domain::catalogue::Catalogue;
 use domain::clock::SharedClock;
 use domain::control::{Assembled, Override};
 use domain::decision::Shop;
 use domain::limit::{InvalidRules, Limits};
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use ledger::{Answer, Ledger, LedgerError, Writer};
 use parking_lot::Mutex;
 use rand::rngs::StdRng;
@@ -113,17 +112,9 @@ impl Routing {
     /// # Errors
     /// When the limits cannot be counted together; nothing is changed then.
     pub fn adopt(&self, assembled: Assembled, breakers: &[Override]) -> Result<(), InvalidRules> {
-        let Assembled {
-            configuration,
-            policy,
-        } = assembled;
         let mut desk = self.desk.lock();
-        desk.limits.set_rules(configuration.limits.clone())?;
-        let shop = self.live.with_brain(|brain| {
-            let shop = Shop::open(configuration, policy, brain);
-            override_breakers(&shop, breakers, brain);
-            shop
-        });
+        desk.limits.set_rules(assembled.configuration.limits.clone())?;
+        let shop = self.live.with_brain(|brain| assembled.open(breakers, brain));
         self.shop.store(Arc::new(shop));
         Ok(())
     }
@@ -140,16 +131,6 @@ impl Routing {
             return Err(unavailable("know what was spooled", Arc::new(Behind)).into());
         }
         Ok(answer)
-    }
-}
-
-/// Takes back whatever was decided by hand about the shop's channels, but for `breakers`.
-fn override_breakers(shop: &Shop, breakers: &[Override], brain: &mut Brain) {
-    for (index, channel) in shop.channels.iter() {
-        let Some(ix) = shop.known_as(index) else { continue };
-        let forced = breakers.iter().find(|forced| forced.channel == channel.id);
-        let until = forced.map_or(Timestamp::UNIX_EPOCH, |forced| forced.until);
-        brain.force(ix, forced.map(|forced| forced.forced), until);
     }
 }
 

@@ -14,6 +14,7 @@ mod change;
 mod check;
 mod outline;
 mod refused;
+mod set;
 #[cfg(test)]
 mod tests;
 

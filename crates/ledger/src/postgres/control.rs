@@ -423,6 +423,36 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn news_come_again_after_the_server_was_killed() {
+        let start = || {
+            let server = rig::Postgres::start().unwrap();
+            let address = server.database().unwrap();
+            (server, address)
+        };
+        let (mut server, address) = tokio::task::spawn_blocking(start).await.unwrap();
+        let pool = PgPoolOptions::new().max_connections(6);
+        PostgresLedger::migrate(&address).await.unwrap();
+        let pool = pool.connect(&address).await.unwrap();
+        let store: Arc<dyn ControlStore> = Arc::new(PostgresControl::new(pool));
+        imported(&store).await;
+        let mut heard = store.revisions();
+        heard.wait_for(|revision| *revision == 1).await.unwrap();
+        server.kill();
+        assert!(store.revision().await.is_err());
+        heard.mark_unchanged();
+        let restart = move || server.restart().map(|()| server);
+        let _server = tokio::task::spawn_blocking(restart).await.unwrap().unwrap();
+        // The listener says so when it listens again.
+        heard.changed().await.unwrap();
+        let by = Actor::new("ann").unwrap();
+        editor(&store)
+            .make(suspend("a", "after"), &by, Some(1))
+            .await
+            .unwrap();
+        heard.wait_for(|revision| *revision == 2).await.unwrap();
+    }
+
+    #[tokio::test]
     async fn a_closed_pool_ends_the_listener() {
         let pool = database().await;
         let store = PostgresControl::new(pool.clone());

@@ -362,6 +362,11 @@ mod tests {
             ("delete from audit_entry where seq = 2", 1),
             ("delete from audit_entry where seq <= 2", 3),
             ("delete from audit_entry where seq = 5", 4),
+            (
+                "update control_document set text = text || ' ' where kind = 'policy'",
+                1,
+            ),
+            ("delete from control_document where kind = 'channels'", 1),
             ("update audit_entry set digest = zeroblob(32) where seq = 5", 5),
         ] {
             let (ledger, _folder) = unguarded().await;

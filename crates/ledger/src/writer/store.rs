@@ -33,13 +33,7 @@ impl Store {
     }
 }
 
-/// Whether the store may take later what it has refused now. No `_` arm: a new error must be judged here.
+/// Whether the store may take later what it has refused now.
 pub(super) const fn passes(error: &LedgerError) -> bool {
-    match error {
-        LedgerError::Busy { .. } | LedgerError::Full { .. } | LedgerError::Unavailable { .. } => true,
-        LedgerError::SpoolFull { .. }
-        | LedgerError::Closed
-        | LedgerError::Corrupt { .. }
-        | LedgerError::Unstorable { .. } => false,
-    }
+    matches!(error, LedgerError::Busy { .. }) || error.is_failing_store()
 }

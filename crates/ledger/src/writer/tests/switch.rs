@@ -153,6 +153,7 @@ impl Ledger for Memory {
         let committed = Committed {
             attempts: batch.attempts.iter().map(|attempt| self.keep(attempt)).collect(),
             resolutions: vec![Resolved::Applied; batch.resolutions.len()],
+            outbox: None,
         };
         Box::pin(async { Ok(committed) })
     }
