@@ -27,6 +27,7 @@ pub mod outcome;
 pub mod outcome_event;
 pub mod payment;
 pub mod policy;
+pub mod replica;
 pub mod report;
 pub mod snapshot;
 pub mod success_rate;
