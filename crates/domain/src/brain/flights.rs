@@ -124,8 +124,8 @@ struct Early {
     order: VecDeque<u64>,
 }
 
-/// Early answers remembered: some seconds of a large fleet.
-const EARLY: usize = 8_192;
+/// Early answers remembered: a packet's way of a large fleet.
+const EARLY: usize = 4_096;
 
 impl Early {
     fn note(&mut self, key: u64) {
@@ -266,15 +266,19 @@ impl Serialize for Flights {
             })
             .collect();
         watched.sort_unstable_by_key(|(key, ..)| *key);
-        watched.serialize(serializer)
+        (watched, &self.early.order).serialize(serializer)
     }
 }
 
 impl<'de> Deserialize<'de> for Flights {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let mut flights = Self::new(usize::MAX);
-        for (key, flight, due_at) in Vec::<(u64, Flight, f64)>::deserialize(deserializer)? {
+        let (watched, early) = <(Vec<(u64, Flight, f64)>, Vec<u64>)>::deserialize(deserializer)?;
+        for (key, flight, due_at) in watched {
             flights.begin(key, flight, due_at);
+        }
+        for key in early {
+            flights.early.note(key);
         }
         Ok(flights)
     }

@@ -39,7 +39,7 @@ impl Brain {
             .flights
             .end(outcome.key)
             .filter(|flight| flight.channel == outcome.channel);
-        if flight.is_none() && self.journal.is_some() {
+        if flight.is_none() {
             self.flights.answered_early(outcome.key);
         }
         let decided = outcome

@@ -112,9 +112,7 @@ impl Brain {
     /// Stops watching attempt `key` and takes back what its silence has said.
     pub(super) fn forget(&mut self, key: u64) {
         let Some(flight) = self.flights.end(key) else {
-            if self.journal.is_some() {
-                self.flights.answered_early(key);
-            }
+            self.flights.answered_early(key);
             return;
         };
         let cell = Cell {

@@ -101,7 +101,7 @@ impl Fleet {
                 .brain
                 .segment("card", Some(issuer), AmountBand::from_index(2).unwrap()),
             class,
-            latency_ms: now.duration_since(choice.generation.0).as_secs_f64() * 1_000.0,
+            latency_ms: 40.0,
             dispatched_at: choice.generation.0,
             attempt_no: 1,
             generation: Some(choice.generation),
