@@ -10,6 +10,7 @@
 mod breaker;
 mod count;
 pub mod partition;
+pub mod estimator;
 mod publish;
 pub mod rebuild;
 

@@ -47,6 +47,9 @@ pub(crate) enum Command {
         /// Where to listen; port 0 takes a free one
         #[arg(long, default_value = "127.0.0.1:7435")]
         addr: SocketAddr,
+        /// How many replicas the calls are spread over, with the delays of production between them
+        #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64))]
+        replicas: u16,
     },
     /// Measure routing and reporting beside a bare gRPC echo, on this machine
     Bench(BenchArgs),

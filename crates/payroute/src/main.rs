@@ -57,6 +57,6 @@ async fn carry_out(command: Command) -> anyhow::Result<()> {
         Command::Policy { command } => policy_command::run(&command, &mut out),
         Command::Simulate(arguments) => simulate::run(&arguments, &mut out),
         Command::Token { command } => token_command::run(command, &mut out),
-        Command::Referee { addr } => referee::serve(addr, &mut out).await,
+        Command::Referee { addr, replicas } => referee::serve(addr, usize::from(replicas), &mut out).await,
     }
 }

@@ -6,6 +6,7 @@
 use std::collections::VecDeque;
 
 use domain::brain::{Brain, Origin};
+use domain::bucket::{Draw, Purpose};
 use domain::replica::{Checkpoint, Estimator, Packet, Position, Replica};
 use jiff::{SignedDuration, Timestamp};
 
@@ -96,10 +97,12 @@ impl Fleet {
         self.nodes.is_empty()
     }
 
-    /// The brain of replica `number`, or of the first where there is none of that number; `None` never.
-    pub fn brain(&mut self, number: usize) -> Option<&mut Brain> {
-        let number = if number < self.nodes.len() { number } else { 0 };
-        self.nodes.get_mut(number).map(|node| &mut node.brain)
+    /// The brain of replica `number`; the estimator's where there is none of that number.
+    pub fn brain(&mut self, number: usize) -> &mut Brain {
+        match self.nodes.get_mut(number) {
+            Some(node) => &mut node.brain,
+            None => self.estimator.brain(),
+        }
     }
 
     /// Lets everything happen until `now` that is due, in its order.
@@ -207,6 +210,47 @@ impl Fleet {
             rebase.read(*at, packet.clone(), now);
         }
         drop(node.replica.finish_rebase(rebase, &mut node.brain, now));
+    }
+}
+
+/// Who decides: one brain, or those of a fleet, one of which is asked at random as a load balancer does it.
+#[derive(Debug)]
+pub enum Minds {
+    /// One process, as in the embedded mode.
+    One(Box<Brain>),
+    /// A fleet.
+    Many {
+        /// The replicas.
+        fleet: Box<Fleet>,
+        /// Who is asked next.
+        draw: Draw,
+    },
+}
+
+impl Minds {
+    /// `replicas` that begin at `now` with what `brain` knows; none counts as one. `seed` decides who is asked.
+    #[must_use]
+    pub fn of(replicas: usize, brain: Brain, seed: u64, now: Timestamp) -> Self {
+        if replicas <= 1 {
+            return Self::One(Box::new(brain));
+        }
+        Self::Many {
+            fleet: Box::new(Fleet::new(replicas, &brain, Delays::default(), now)),
+            draw: Draw::of(Purpose::Split, ["replica", &seed.to_string()]),
+        }
+    }
+
+    /// The brain that a call at `now` comes to.
+    pub fn any(&mut self, now: Timestamp) -> &mut Brain {
+        match self {
+            Self::One(brain) => brain,
+            Self::Many { fleet, draw } => {
+                fleet.advance(now);
+                *draw = draw.again();
+                let replicas = u64::try_from(fleet.len()).unwrap_or(1);
+                fleet.brain(usize::try_from(draw.below(replicas)).unwrap_or(0))
+            }
+        }
     }
 }
 

@@ -277,6 +277,12 @@ impl Follower {
         brain.heard_until(self.horizon());
     }
 
+    /// How long before `now` the peer that is furthest behind was last heard; `None` without peers.
+    #[must_use]
+    pub fn lag(&self, now: Timestamp) -> Option<SignedDuration> {
+        self.horizon().map(|horizon| now.duration_since(horizon))
+    }
+
     /// Until when everybody has been heard; `None` where there is nobody.
     fn horizon(&self) -> Option<Timestamp> {
         self.peers().map(|(_, heard)| heard.until).min()
