@@ -8,6 +8,7 @@
 //!
 //! [`provider`] keeps the true charges. Whether a shop charged somebody twice is counted there, and never assumed.
 
+pub mod brains;
 pub mod chance;
 pub mod counterfactual;
 pub mod drive;
