@@ -9,8 +9,8 @@
 
 mod breaker;
 mod count;
-pub mod partition;
 pub mod estimator;
+pub mod partition;
 mod publish;
 pub mod rebuild;
 
