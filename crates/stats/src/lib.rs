@@ -7,5 +7,4 @@
 pub mod evidence;
 pub mod live;
 pub mod redis;
-pub mod redis_evidence;
 pub mod stream;

@@ -2,9 +2,10 @@
 
 use domain::replica::{Checkpoint, Packet, Position};
 use jiff::{SignedDuration, Timestamp};
-use redis::aio::ConnectionLike;
 use redis::streams::StreamRangeReply;
-use redis::{FromRedisValue, RedisError, cmd};
+use redis::{FromRedisValue, cmd};
+
+use super::{StatsError, Store};
 
 use crate::evidence::{
     EvidenceLog, LogError, decode_checkpoint, decode_packet, encode_checkpoint, encode_packet,
@@ -25,34 +26,31 @@ const TRIM_EVERY: u64 = 64;
 /// The field of a stream entry that holds the packet.
 const FIELD: &str = "p";
 
-/// A log over a connection: to a single server or to a cluster. Clones of the connection share it.
+/// The log of the fleet that shares a [`Store`].
 #[derive(Clone, Debug)]
-pub struct RedisLog<C> {
-    connection: C,
+pub struct RedisLog {
+    store: Store,
     stream: String,
     checkpoint: String,
 }
 
-impl<C> RedisLog<C> {
-    /// The log whose keys begin with `prefix`, as in `payroute`.
+impl RedisLog {
+    /// The log beside the statistics of `store`.
     #[must_use]
-    pub fn new(connection: C, prefix: &str) -> Self {
+    pub fn new(store: Store) -> Self {
         Self {
-            connection,
-            stream: format!("{prefix}:v1:{{ev}}"),
-            checkpoint: format!("{prefix}:v1:{{ev}}:checkpoint"),
+            stream: store.keys.evidence(),
+            checkpoint: store.keys.checkpoint(),
+            store,
         }
     }
-}
 
-impl<C: ConnectionLike + Clone + Send + Sync> RedisLog<C> {
     async fn ask<T: FromRedisValue>(&self, command: &redis::Cmd) -> Result<T, LogError> {
-        let mut connection = self.connection.clone();
-        command.query_async(&mut connection).await.map_err(failed)
+        self.store.query(command).await.map_err(failed)
     }
 }
 
-fn failed(error: RedisError) -> LogError {
+fn failed(error: StatsError) -> LogError {
     LogError::Store(Box::new(error))
 }
 
@@ -65,7 +63,7 @@ fn position(id: &str) -> Option<Position> {
     })
 }
 
-impl<C: ConnectionLike + Clone + Send + Sync> EvidenceLog for RedisLog<C> {
+impl EvidenceLog for RedisLog {
     async fn append(&self, packet: &Packet) -> Result<Position, LogError> {
         let bytes = encode_packet(packet)?;
         let mut add = cmd("XADD");
@@ -120,41 +118,42 @@ impl<C: ConnectionLike + Clone + Send + Sync> EvidenceLog for RedisLog<C> {
 mod tests {
     use super::*;
     use crate::evidence::tests::{checkpoint, conformance, packet};
-    use redis::aio::ConnectionManager;
+    use crate::redis::Settings;
 
-    async fn log(server: &rig::Redis) -> RedisLog<ConnectionManager> {
-        let client = redis::Client::open(server.url()).unwrap();
-        RedisLog::new(client.get_connection_manager().await.unwrap(), "test")
+    fn log(server: &rig::Redis) -> RedisLog {
+        let mut settings = Settings::single(server.url());
+        settings.prefix = "test".to_owned();
+        RedisLog::new(Store::open(&settings).unwrap())
     }
 
     #[tokio::test(flavor = "multi_thread")]
     async fn redis_keeps_what_a_log_keeps() {
         let server = rig::Redis::start().unwrap();
-        conformance(&log(&server).await).await;
+        conformance(&log(&server)).await;
     }
 
     #[tokio::test(flavor = "multi_thread")]
     async fn a_checkpoint_expires_and_its_keys_share_a_slot() {
         let server = rig::Redis::start().unwrap();
-        let log = log(&server).await;
+        let log = log(&server);
         log.put_checkpoint(&checkpoint()).await.unwrap();
         log.append(&packet(1, 2)).await.unwrap();
         let ttl: i64 = server
-            .ask(&["TTL", "test:v1:{ev}:checkpoint"])
+            .ask(&["TTL", "test:1:{ev}:checkpoint"])
             .unwrap()
             .parse()
             .unwrap();
         assert!((3_500..=3_600).contains(&ttl), "{ttl}");
-        assert_eq!(server.ask(&["XLEN", "test:v1:{ev}"]).unwrap(), "1");
+        assert_eq!(server.ask(&["XLEN", "test:1:{ev}"]).unwrap(), "1");
     }
 
     #[tokio::test(flavor = "multi_thread")]
     async fn an_entry_that_cannot_be_read_is_a_gap_and_no_error() {
         let server = rig::Redis::start().unwrap();
-        let log = log(&server).await;
+        let log = log(&server);
         log.append(&packet(1, 1)).await.unwrap();
         server
-            .ask(&["XADD", "test:v1:{ev}", "*", "p", "nonsense"])
+            .ask(&["XADD", "test:1:{ev}", "*", "p", "nonsense"])
             .unwrap();
         log.append(&packet(3, 1)).await.unwrap();
         let read = log.read(Position::BEGINNING, 10).await.unwrap();
@@ -167,7 +166,7 @@ mod tests {
     #[tokio::test(flavor = "multi_thread")]
     async fn a_dead_server_is_an_error() {
         let mut server = rig::Redis::start().unwrap();
-        let log = log(&server).await;
+        let log = log(&server);
         server.kill();
         let asked = tokio::time::timeout(std::time::Duration::from_secs(5), log.append(&packet(1, 1))).await;
         assert!(!matches!(asked, Ok(Ok(_))));
