@@ -173,9 +173,10 @@ async fn at_large(
     query: sqlx::query::Query<'_, sqlx::Postgres, sqlx::postgres::PgArguments>,
 ) -> Result<Vec<PgRow>, sqlx::Error> {
     let mut snapshot = connection.begin_with("begin read only").await?;
+    // Sorting an hour by five texts to group it takes three times as long as hashing it, and is what the server chooses.
     sqlx::raw_sql(
         "set local enable_seqscan = on; set local enable_hashjoin = on; set local statement_timeout = 60000; \
-         set local work_mem = '64MB'",
+         set local work_mem = '64MB'; set local hash_mem_multiplier = 4; set local enable_sort = off",
     )
     .execute(&mut *snapshot)
     .await?;
