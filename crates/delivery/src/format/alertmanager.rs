@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use super::clip::Bounds;
 use super::{Parcel, Prepared, clip, sign_webhook};
 use crate::message::{Member, Page};
 use crate::receiver::{Alertmanager, Receiver};
@@ -17,7 +18,7 @@ const NEVER: &str = "0001-01-01T00:00:00Z";
 type Labels = BTreeMap<String, String>;
 
 pub(super) fn prepare(receiver: &Receiver, at: &Alertmanager, parcel: Parcel<'_>, page: &Page) -> Prepared {
-    let (page, left_out) = clip::page(page);
+    let (page, left_out) = clip::page(page, Bounds::USUAL);
     let members = page.alerts();
     let generator = page.links.first().map_or("", |link| link.url.as_str());
     let annotations: Vec<_> = members.iter().map(|member| annotations(&page, member)).collect();

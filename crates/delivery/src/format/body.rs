@@ -53,20 +53,20 @@ fn built_in(page: &Page, receiver: &Receiver, markup: Markup) -> Vec<String> {
         let until = words::time(until, &receiver.time_zone);
         lines.push(field(words.until, &format!("{until} ({lasted})")));
     }
+    let escaped = |list: &[String]| list.iter().map(|line| markup.value(line)).collect();
     let members = page.members.iter();
-    let members: Vec<_> = members
-        .map(|member| format!("[{}] {}", words.status(member.status), member.what))
-        .collect();
-    let lists = [
-        (words.alerts, &members),
-        (words.hits, &page.hits),
-        (words.reasons, &page.reasons),
-        (words.done, &page.done),
+    let members =
+        members.map(|member| format!("[{}] {}", words.status(member.status), markup.value(&member.what)));
+    let lists: [(_, Vec<_>); 4] = [
+        (words.alerts, members.collect()),
+        (words.hits, escaped(&page.hits)),
+        (words.reasons, escaped(&page.reasons)),
+        (words.done, escaped(&page.done)),
     ];
     for (heading, list) in lists {
         if !list.is_empty() {
             lines.push(markup.bold(heading));
-            lines.extend(list.iter().map(|line| format!("- {}", markup.value(line))));
+            lines.extend(list.iter().map(|line| format!("- {line}")));
         }
     }
     if !page.links.is_empty() {

@@ -6,13 +6,40 @@ use crate::message::Page;
 
 /// Longest line of a page, in characters.
 const LINE_CHARS: usize = 300;
-/// Lines of one list of a page.
-const LINES: usize = 20;
-/// Alerts of one page that are told one by one.
-const MEMBERS: usize = 50;
 /// Labels of one alert, and the longest of them in characters.
-const LABELS: usize = 32;
-const LABEL_CHARS: usize = 200;
+const LABELS: usize = 16;
+const LABEL_CHARS: usize = 100;
+
+/// How much of a page is kept.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// Lines of each list.
+    pub lines: usize,
+    /// Alerts that are told one by one.
+    pub members: usize,
+}
+
+impl Bounds {
+    /// More than anybody reads.
+    pub const USUAL: Self = Self {
+        lines: 20,
+        members: 50,
+    };
+    /// From the usual ones to those that fit everywhere.
+    pub const NARROWING: [Self; 5] = [
+        Self::USUAL,
+        Self {
+            lines: 10,
+            members: 20,
+        },
+        Self {
+            lines: 5,
+            members: 10,
+        },
+        Self { lines: 3, members: 3 },
+        Self { lines: 1, members: 0 },
+    ];
+}
 
 /// `text` on one line of at most `chars` characters; what is cut off leaves a `…`.
 ///
@@ -55,28 +82,28 @@ const fn is_invisible(char: char) -> bool {
     matches!(char, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{ad}')
 }
 
-/// `page` within bounds that every vendor's limits leave room for, and how many of its alerts are not in it.
+/// `page` within `bounds`, each text cut to a length, and how many of its alerts are not in it.
 ///
 /// The address of a link is left as it is: cut, it would lead elsewhere. One that is too long is left out.
 #[must_use]
-pub fn page(page: &Page) -> (Page, usize) {
+pub fn page(page: &Page, bounds: Bounds) -> (Page, usize) {
     let mut page = page.clone();
     page.alert = one_line(&page.alert, LABEL_CHARS);
     page.what = one_line(&page.what, LINE_CHARS);
     for list in [&mut page.hits, &mut page.reasons, &mut page.done] {
-        list.truncate(LINES);
+        list.truncate(bounds.lines);
         for line in list {
             *line = one_line(line, LINE_CHARS);
         }
     }
     page.links.retain(|link| link.url.len() <= 1000);
-    page.links.truncate(LINES);
+    page.links.truncate(bounds.lines);
     for link in &mut page.links {
         link.text = one_line(&link.text, LABEL_CHARS);
     }
     page.labels = labels(&page.labels);
-    let left_out = page.members.len().saturating_sub(MEMBERS);
-    page.members.truncate(MEMBERS);
+    let left_out = page.members.len().saturating_sub(bounds.members);
+    page.members.truncate(bounds.members);
     for member in &mut page.members {
         member.what = one_line(&member.what, LINE_CHARS);
         member.labels = labels(&member.labels);

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use super::body::{self, Room};
+use super::clip::Bounds;
 use super::markup::Markup;
 use super::{Prepared, clip, words};
 use crate::message::Page;
@@ -18,10 +19,10 @@ const TITLE_CHARS: usize = 60;
 
 pub(super) fn prepare(receiver: &Receiver, chat: &Chat, now: Timestamp, page: &Page) -> Prepared {
     let markup = Markup::Dingtalk;
-    let (page, _) = clip::page(page);
+    let (page, _) = clip::page(page, Bounds::USUAL);
     let body = body::of(&page, receiver, markup);
-    let headline = words::headline(&page);
-    let mut lines = vec![format!("### {}", markup.value(&headline))];
+    let headline = words::headline(&page, |text| markup.value(text));
+    let mut lines = vec![format!("### {headline}")];
     lines.extend(body.lines);
     // A number is called when it stands in the text and in the list beside it.
     let mobiles = chat.mobiles.iter();

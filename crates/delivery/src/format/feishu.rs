@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::body::{self, Room};
+use super::clip::Bounds;
 use super::markup::Markup;
 use super::{Prepared, clip, words};
 use crate::message::{Page, Severity, Status};
@@ -18,7 +19,7 @@ const TITLE_CHARS: usize = 150;
 
 pub(super) fn prepare(receiver: &Receiver, chat: &Chat, now: Timestamp, page: &Page) -> Prepared {
     let markup = Markup::Feishu;
-    let (page, _) = clip::page(page);
+    let (page, _) = clip::page(page, Bounds::USUAL);
     let body = body::of(&page, receiver, markup);
     let mut foot: Vec<_> = chat.keyword.iter().cloned().collect();
     foot.extend(chat.users.iter().filter_map(|user| markup.mention(user)));
@@ -29,7 +30,7 @@ pub(super) fn prepare(receiver: &Receiver, chat: &Chat, now: Timestamp, page: &P
             "header": {
                 "template": color(&page),
                 // Plain text: nothing in it is markup.
-                "title": { "tag": "plain_text", "content": clip::one_line(&words::headline(&page), TITLE_CHARS) },
+                "title": { "tag": "plain_text", "content": clip::one_line(&words::plain_headline(&page), TITLE_CHARS) },
             },
             "elements": [{ "tag": "div", "text": { "tag": "lark_md", "content": text } }],
         },

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::clip::Bounds;
 use super::{CredentialId, Parcel, Prepared, Unsendable, clip, words};
 use crate::message::{Page, Status};
 use crate::receiver::{Pagerduty, Receiver};
@@ -34,7 +35,7 @@ pub(super) fn prepare(
     if page.status == Status::Firing
         && let Value::Object(fields) = &mut body
     {
-        let (page, _) = clip::page(page);
+        let (page, _) = clip::page(page, Bounds::USUAL);
         fields.insert("payload".to_owned(), payload(&page));
         let links = page.links.iter();
         let links: Vec<_> = links
@@ -77,7 +78,7 @@ fn payload(page: &Page) -> Value {
         .or_else(|| label("provider"))
         .unwrap_or("payroute");
     json!({
-        "summary": clip::one_line(&words::headline(page), SUMMARY_CHARS),
+        "summary": clip::one_line(&words::plain_headline(page), SUMMARY_CHARS),
         "source": source,
         "severity": page.severity.as_str(),
         "timestamp": page.since,

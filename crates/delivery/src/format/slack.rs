@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::body::{self, Room};
+use super::clip::Bounds;
 use super::markup::Markup;
 use super::{Prepared, clip, words};
 use crate::message::{Page, Severity, Status};
@@ -14,13 +15,13 @@ const BLOCK_CHARS: usize = 3000;
 
 pub(super) fn prepare(receiver: &Receiver, chat: &Chat, page: &Page) -> Prepared {
     let markup = Markup::Slack;
-    let (page, _) = clip::page(page);
+    let (page, _) = clip::page(page, Bounds::USUAL);
     let body = body::of(&page, receiver, markup);
     let mentions = chat.users.iter();
     let foot: Vec<_> = mentions.filter_map(|user| markup.mention(user)).collect();
     let text = body::fit(&body.lines, &foot, markup, Room::Chars(BLOCK_CHARS), &page);
     let body_json = json!({
-        "text": markup.value(&words::headline(&page)),
+        "text": words::headline(&page, |text| markup.value(text)),
         "attachments": [{
             "color": color(&page),
             "blocks": [{ "type": "section", "text": { "type": "mrkdwn", "text": text } }],

@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::body::{self, Room};
+use super::clip::Bounds;
 use super::markup::Markup;
 use super::{Prepared, clip, words};
 use crate::message::{Page, Status};
@@ -14,13 +15,13 @@ const TEXT_BYTES: usize = 4096;
 
 pub(super) fn prepare(receiver: &Receiver, chat: &Chat, page: &Page) -> Prepared {
     let markup = Markup::Wecom;
-    let (page, _) = clip::page(page);
+    let (page, _) = clip::page(page, Bounds::USUAL);
     let body = body::of(&page, receiver, markup);
     let color = match page.status {
         Status::Firing => "warning",
         Status::Resolved => "info",
     };
-    let headline = markup.value(&words::headline(&page));
+    let headline = words::headline(&page, |text| markup.value(text));
     let mut lines = vec![format!("<font color=\"{color}\">{headline}</font>")];
     lines.extend(body.lines);
     let mentions = chat.users.iter();

@@ -94,10 +94,15 @@ impl Words {
     }
 }
 
-/// The first line of a page: `[FIRING] SuccessRateLow: what broke`. Plain text, not escaped.
-pub(super) fn headline(page: &Page) -> String {
+/// The first line of a page: `[FIRING] SuccessRateLow: what broke`, with what others wrote escaped by `value`.
+pub(super) fn headline(page: &Page, value: impl Fn(&str) -> String) -> String {
     let status = Words::of(page.locale).status(page.status);
-    format!("[{status}] {}: {}", page.alert, page.what)
+    format!("[{status}] {}: {}", value(&page.alert), value(&page.what))
+}
+
+/// The first line of a page where nothing is markup.
+pub(super) fn plain_headline(page: &Page) -> String {
+    headline(page, str::to_owned)
 }
 
 /// A time as people read it, with its distance to UTC, which a zone's name would leave open.
