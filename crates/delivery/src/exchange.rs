@@ -54,6 +54,9 @@ pub enum ExchangeError {
     /// The address is not spoken to; nothing was sent.
     #[error("the address guard refuses")]
     Forbidden(#[from] Forbidden),
+    /// An address that cannot be written in a request; nothing was sent.
+    #[error("the address cannot be written in a request")]
+    Target(#[source] http::uri::InvalidUri),
     /// The name has no address.
     #[error("the name cannot be resolved")]
     Unresolved(#[source] io::Error),
@@ -115,8 +118,8 @@ impl Exchange {
     /// Sends `request` and reads the answer.
     ///
     /// # Errors
-    /// When there is no answer. Whether the receiver has acted on the request is then unknown, except for
-    /// [`ExchangeError::Forbidden`].
+    /// When there is no answer. After [`ExchangeError::Http`] and [`ExchangeError::TimedOut`] it is unknown whether the
+    /// receiver has acted on the request; with all others nothing of it was sent.
     pub async fn run(&self, request: Request) -> Result<Answer, ExchangeError> {
         let until = Instant::now() + self.deadline;
         let sent = async {
@@ -183,6 +186,7 @@ async fn converse<S>(stream: S, request: Request, until: Instant) -> Result<Answ
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
+    let request = in_origin_form(request).map_err(ExchangeError::Target)?;
     let (mut sender, connection) = hyper::client::conn::http1::Builder::new()
         .max_buf_size(HEAD_BYTES)
         .max_headers(HEADERS)
@@ -190,10 +194,7 @@ where
         .await
         .map_err(ExchangeError::Http)?;
     let talk = async {
-        let response = sender
-            .send_request(in_origin_form(request))
-            .await
-            .map_err(ExchangeError::Http)?;
+        let response = sender.send_request(request).await.map_err(ExchangeError::Http)?;
         let (head, body) = response.into_parts();
         let retry_after = head.headers.get(header::RETRY_AFTER);
         Ok(Answer {
@@ -229,7 +230,7 @@ async fn read(mut body: Incoming, until: Instant) -> Vec<u8> {
 }
 
 /// The request as HTTP/1.1 writes it to the server itself: path and query, and the host in a header.
-fn in_origin_form(request: Request) -> http::Request<Full<Bytes>> {
+fn in_origin_form(request: Request) -> Result<http::Request<Full<Bytes>>, http::uri::InvalidUri> {
     let mut target = request.url.path().to_owned();
     if let Some(query) = request.url.query() {
         target.push('?');
@@ -241,8 +242,7 @@ fn in_origin_form(request: Request) -> http::Request<Full<Bytes>> {
     }
     let mut built = http::Request::new(Full::new(Bytes::from(request.body)));
     *built.method_mut() = http::Method::POST;
-    // The parser of the address has encoded everything that could not stand here.
-    *built.uri_mut() = target.parse().unwrap_or_default();
+    *built.uri_mut() = target.parse()?;
     *built.headers_mut() = request.headers;
     let headers = built.headers_mut();
     if let Ok(host) = HeaderValue::from_str(&host) {
@@ -251,5 +251,5 @@ fn in_origin_form(request: Request) -> http::Request<Full<Bytes>> {
     headers.insert(header::USER_AGENT, HeaderValue::from_static(USER_AGENT));
     headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
-    built
+    Ok(built)
 }

@@ -20,6 +20,9 @@ use crate::receiver::Vendor;
 /// Longest text of a vendor's answer that is kept.
 const TEXT_CHARS: usize = 200;
 
+/// Attempts that may fail before the fallback receiver is told.
+const FALLBACK_ATTEMPTS: u32 = 3;
+
 /// What became of an attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
@@ -41,6 +44,30 @@ pub enum Verdict {
     },
     /// Never: a dead letter, and a case for the fallback receiver.
     Refused(Cause),
+}
+
+impl Verdict {
+    /// How long the receiver wants to be waited for, for [`Schedule::wait`](crate::retry::Schedule::wait).
+    #[must_use]
+    pub const fn wish(&self) -> Option<Duration> {
+        match self {
+            Self::Retry { wait, .. } => *wait,
+            Self::RateLimited { wait, .. } => Some(*wait),
+            Self::Delivered | Self::Refused(_) => None,
+        }
+    }
+
+    /// Whether the fallback receiver is to be told as well, after the `attempts`-th attempt (from 1): at once when the
+    /// message is refused, and after three attempts that did not get through. A page cannot wait to see whether a
+    /// receiver recovers.
+    #[must_use]
+    pub const fn calls_fallback(&self, attempts: u32) -> bool {
+        match self {
+            Self::Delivered => false,
+            Self::Retry { .. } | Self::RateLimited { .. } => attempts >= FALLBACK_ATTEMPTS,
+            Self::Refused(_) => true,
+        }
+    }
 }
 
 /// Why a message was not delivered. Fit for a log and for the incident: no address, no secret.
@@ -66,8 +93,10 @@ pub enum Cause {
     AccessToken(String),
     /// The address guard refused, and nothing was sent.
     Forbidden(String),
-    /// No answer.
+    /// No connection, and so nothing sent.
     Unreachable(String),
+    /// No answer, and so nobody knows whether the receiver has the message.
+    Lost(String),
     /// The message cannot be put into a request.
     Unsendable(Unsendable),
 }
@@ -84,7 +113,7 @@ impl fmt::Display for Cause {
             Self::Vendor { code, text } => write!(f, "the receiver answered with error {code}: {text}"),
             Self::NotTheVendor(status) => write!(f, "an answer ({status}) that this vendor does not give"),
             Self::AccessToken(text) => write!(f, "no access token: {text}"),
-            Self::Forbidden(text) | Self::Unreachable(text) => f.write_str(text),
+            Self::Forbidden(text) | Self::Unreachable(text) | Self::Lost(text) => f.write_str(text),
             Self::Unsendable(unsendable) => unsendable.fmt(f),
         }
     }
@@ -137,23 +166,33 @@ fn refusal(status: u16, answer: &Answer) -> Cause {
 /// Judges an exchange that brought no answer.
 #[must_use]
 pub fn judge_error(error: &ExchangeError) -> Verdict {
+    let retry = |cause| Verdict::Retry { cause, wait: None };
     match error {
         // The name may resolve to something else in a minute; but who points a receiver at the inside of the
         // network should hear of it at once, and not after a day of retries.
-        ExchangeError::Forbidden(forbidden) => {
-            Verdict::Refused(Cause::Forbidden(format!("{error}: {forbidden}")))
-        }
+        ExchangeError::Forbidden(source) => Verdict::Refused(Cause::Forbidden(format!("{error}: {source}"))),
+        ExchangeError::Target(source) => Verdict::Refused(Cause::Forbidden(format!("{error}: {source}"))),
         ExchangeError::Unresolved(source) | ExchangeError::Connect(source) | ExchangeError::Tls(source) => {
-            retry(format!("{error}: {source}"))
+            retry(Cause::Unreachable(format!("{error}: {source}")))
         }
-        ExchangeError::Http(source) => retry(format!("{error}: {source}")),
-        ExchangeError::TimedOut => retry(error.to_string()),
+        ExchangeError::Http(source) => retry(Cause::Lost(format!("{error}: {source}"))),
+        ExchangeError::TimedOut => retry(Cause::Lost(error.to_string())),
     }
 }
 
-fn retry(text: String) -> Verdict {
-    Verdict::Retry {
-        cause: Cause::Unreachable(text),
-        wait: None,
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn f31_the_fallback_is_called_for_a_refusal_at_once_and_for_silence_after_three_attempts() {
+        let refused = Verdict::Refused(Cause::Gone);
+        let lost = Verdict::Retry {
+            cause: Cause::Lost(String::new()),
+            wait: None,
+        };
+        assert!(refused.calls_fallback(1));
+        assert!(!lost.calls_fallback(2) && lost.calls_fallback(3));
+        assert!(!Verdict::Delivered.calls_fallback(9));
     }
 }

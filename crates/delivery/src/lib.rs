@@ -1,7 +1,7 @@
 //! The senders behind every outgoing message: alert pages, compensation events and customer notices.
 //!
 //! A library without a store. Whoever has something to say keeps an outbox; this crate turns a message and a
-//! receiver into bytes ([`format`], [`sign`]), puts them on the wire ([`exchange`]) past the address guard
+//! receiver into bytes ([`mod@format`], [`sign`]), puts them on the wire ([`exchange`]) past the address guard
 //! ([`guard`]), and judges the answer by the vendor's own criterion ([`judge`]), which is seldom the status alone.
 //! When to try again ([`retry`]) and when to say several things at once ([`throttle`]) are plain functions.
 

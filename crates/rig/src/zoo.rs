@@ -19,6 +19,7 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
+use std::thread::JoinHandle;
 
 use jiff::Timestamp;
 use parking_lot::{Condvar, Mutex};
@@ -55,6 +56,7 @@ pub const OFFICIAL_ACCOUNT: (&str, &str) = ("wxzoo", "zoo-app-secret");
 pub struct Zoo {
     address: SocketAddr,
     keeper: Arc<Keeper>,
+    door: Option<JoinHandle<()>>,
 }
 
 /// What the zoo's threads share.
@@ -90,12 +92,13 @@ impl Zoo {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(RigError::io(opening))?;
         let address = listener.local_addr().map_err(RigError::io(opening))?;
         let keeper = Arc::new(Keeper::default());
-        let zoo = Self {
+        let mut zoo = Self {
             address,
             keeper: Arc::clone(&keeper),
+            door: None,
         };
         zoo.set_now(now);
-        std::thread::spawn(move || serve(&listener, &keeper));
+        zoo.door = Some(std::thread::spawn(move || serve(&listener, &keeper)));
         Ok(zoo)
     }
 
@@ -157,6 +160,8 @@ impl Drop for Zoo {
         self.keeper.gate.1.notify_all();
         // Wakes the one who waits for connections.
         let _ = TcpStream::connect(self.address);
+        // So that nothing listens there any more when this returns.
+        let _ = self.door.take().map(JoinHandle::join);
     }
 }
 

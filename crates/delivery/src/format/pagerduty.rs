@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::clip::Bounds;
 use super::{CredentialId, Parcel, Prepared, Unsendable, clip, words};
-use crate::message::{Page, Status};
+use crate::message::{Link, Page, Status};
 use crate::receiver::{Pagerduty, Receiver};
 use crate::secret::Secret;
 use crate::sign;
@@ -37,7 +37,9 @@ pub(super) fn prepare(
     {
         let (page, _) = clip::page(page, Bounds::USUAL);
         fields.insert("payload".to_owned(), payload(&page));
-        let links = page.links.iter();
+        // It refuses the whole event for one link that leads nowhere.
+        let web = |link: &&Link| link.url.starts_with("https://") || link.url.starts_with("http://");
+        let links = page.links.iter().filter(web);
         let links: Vec<_> = links
             .map(|link| json!({ "href": link.url, "text": link.text }))
             .collect();

@@ -65,6 +65,18 @@ impl Vendor {
         matches!(self, Self::Slack | Self::Dingtalk | Self::Feishu | Self::Wecom)
     }
 
+    /// Whether a message that comes twice under one id counts once there: what to ask before repeating an attempt
+    /// whose answer was [lost](crate::judge::Cause::Lost). A second page in a chat is a nuisance; a second short message
+    /// to a customer breaks a promise.
+    #[must_use]
+    pub const fn knows_repetitions(self) -> bool {
+        match self {
+            // WeChat within ten minutes.
+            Self::Webhook | Self::Alertmanager | Self::Pagerduty | Self::Wechat => true,
+            Self::Slack | Self::Dingtalk | Self::Feishu | Self::Wecom | Self::AliyunSms => false,
+        }
+    }
+
     /// Whether several pages may become one message there. Not at `PagerDuty`, which keeps an incident per page,
     /// and not where programs listen.
     #[must_use]

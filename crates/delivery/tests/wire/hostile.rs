@@ -2,14 +2,19 @@
 
 use std::time::Duration;
 
-use payroute_delivery::exchange::ExchangeError;
+use payroute_delivery::exchange::{Exchange, ExchangeError};
+use payroute_delivery::guard::Guard;
 use payroute_delivery::judge::{Cause, Verdict};
+use payroute_delivery::tls::Tls;
 use payroute_delivery::wire::Request;
 use rig::zoo::{Mood, Reply};
 use serde_json::json;
 use tokio::time::Instant;
 
-use crate::stand::{DEADLINE, Stand, message, page, send, start};
+use crate::stand::{Stand, message, page, send, start};
+
+/// Short, where the test waits for it to pass.
+const DEADLINE: Duration = Duration::from_millis(400);
 
 fn request(stand: &Stand) -> Request {
     Request::json(stand.zoo.url("/hook").parse().unwrap(), &json!({}))
@@ -21,10 +26,17 @@ async fn f39_a_head_without_end_is_given_up_at_the_deadline() {
     for mood in [Mood::SlowHead, Mood::Silence] {
         stand.zoo.next(mood.clone());
         let began = Instant::now();
-        let error = stand.exchange().run(request(&stand)).await.unwrap_err();
+        let exchange = stand.exchange().with_deadline(DEADLINE);
+        let error = exchange.run(request(&stand)).await.unwrap_err();
         assert!(matches!(error, ExchangeError::TimedOut), "{mood:?}: {error}");
-        assert!(began.elapsed() < DEADLINE * 3, "{mood:?}");
+        assert!(began.elapsed() >= DEADLINE, "{mood:?}");
     }
+}
+
+#[test]
+fn f39_the_deadline_of_a_whole_exchange_is_15_seconds() {
+    let exchange = Exchange::new(Guard::default(), Tls::new(None).unwrap());
+    assert_eq!(exchange.deadline(), Duration::from_secs(15));
 }
 
 #[tokio::test]
@@ -75,7 +87,7 @@ async fn f29_an_answer_that_is_lost_makes_one_repetition_and_no_second_incident(
         matches!(
             attempt.verdict,
             Verdict::Retry {
-                cause: Cause::Unreachable(_),
+                cause: Cause::Lost(_),
                 ..
             }
         ),

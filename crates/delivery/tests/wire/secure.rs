@@ -15,7 +15,7 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use serde_json::json;
 use tokio_rustls::rustls::{self, ServerConfig, ServerConnection, StreamOwned};
 
-use crate::stand::{DEADLINE, Stand};
+use crate::stand::Stand;
 
 /// Every name is this machine.
 #[derive(Debug)]
@@ -65,9 +65,7 @@ async fn post(host: &str, port: u16, roots: Option<&Path>) -> Result<Answer, Exc
         allow_ports: vec![port],
         allow_http: false,
     });
-    let exchange = Exchange::new(guard, Tls::new(roots).unwrap())
-        .with_resolver(Arc::new(Here))
-        .with_deadline(DEADLINE * 4);
+    let exchange = Exchange::new(guard, Tls::new(roots).unwrap()).with_resolver(Arc::new(Here));
     let url = format!("https://{host}:{port}/hook").parse().unwrap();
     exchange.run(Request::json(url, &json!({}))).await
 }
