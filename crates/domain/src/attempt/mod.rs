@@ -4,6 +4,7 @@
 
 mod event;
 mod next_step;
+pub mod payment;
 mod profile;
 mod query_plan;
 mod state;
