@@ -23,6 +23,7 @@ pub mod id;
 pub mod limit;
 pub mod money;
 mod named;
+pub mod network_retry;
 pub mod outcome;
 pub mod outcome_event;
 pub mod payment;
