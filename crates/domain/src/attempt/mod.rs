@@ -11,7 +11,7 @@ mod state;
 mod transition;
 
 pub use event::{Claim, Event, Source};
-pub use next_step::{Limits, NextStep, Situation, next_step};
+pub use next_step::{Limits, NextStep, OrderNumber, Situation, next_step};
 pub use profile::{FinalSource, ProviderProfile};
 pub use query_plan::QueryPlan;
 pub use state::{Standing, State};
