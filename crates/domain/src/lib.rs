@@ -24,6 +24,7 @@ pub mod limit;
 pub mod money;
 mod named;
 pub mod network_retry;
+pub mod notice;
 pub mod outcome;
 pub mod outcome_event;
 pub mod payment;

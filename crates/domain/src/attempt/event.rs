@@ -94,7 +94,7 @@ pub enum Event {
 #[cfg(test)]
 impl Event {
     /// Everything that can happen.
-    pub(super) fn all() -> Vec<Self> {
+    pub(crate) fn all() -> Vec<Self> {
         let said = Claim::ALL
             .into_iter()
             .flat_map(|claim| Source::ALL.map(|source| Self::Said(claim, source)));

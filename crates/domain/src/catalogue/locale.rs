@@ -9,7 +9,7 @@ type Subtags<'t> = SmallVec<[&'t str; MAX_SUBTAGS]>;
 
 /// Whether `tag` has the form of a language tag: a language of 2 to 8 letters, then subtags of 1 to 8 letters or
 /// digits, with hyphens between them.
-pub(super) fn is_tag(tag: &str) -> bool {
+pub(crate) fn is_tag(tag: &str) -> bool {
     let mut subtags = tag.split('-');
     let language = subtags.next().unwrap_or_default();
     let fits = |subtag: &str| {
@@ -30,7 +30,7 @@ pub(super) fn is_same(one: &str, other: &str) -> bool {
 ///
 /// The most subtags in common from the beginning go first, then the fewest that nobody asked for: `en-GB` is served
 /// by `en` before `en-US`.
-pub(super) fn closeness(offered: &str, wanted: &str) -> Option<(usize, std::cmp::Reverse<usize>)> {
+pub(crate) fn closeness(offered: &str, wanted: &str) -> Option<(usize, std::cmp::Reverse<usize>)> {
     let (offered, wanted) = (subtags(offered), subtags(wanted));
     let common = offered
         .iter()

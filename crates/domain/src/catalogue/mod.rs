@@ -23,6 +23,8 @@ use std::sync::Arc;
 pub use classify::{Failure, FailureKind, FailureReport};
 pub use code::{Code, Lifted};
 pub use document::InvalidCatalogue;
+pub(crate) use locale::{closeness, is_tag};
+
 pub use judgement::{Advice, Certainty, Confidence, HealthScope, HealthSignal, Side};
 pub use message::{Contact, CustomerMessage, ReasonText, Text};
 pub use reason::Reason;
@@ -138,6 +140,18 @@ impl Catalogue {
         let mut providers: Vec<&str> = self.providers.keys().map(|name| &**name).collect();
         providers.sort_unstable();
         providers
+    }
+
+    /// Every language in which any reason has a text, BCP 47, in the order of the alphabet.
+    #[must_use]
+    pub fn locales(&self) -> Vec<&str> {
+        let locales = Reason::ALL
+            .into_iter()
+            .flat_map(|reason| self.reason(reason).locales());
+        let mut locales: Vec<&str> = locales.collect();
+        locales.sort_unstable();
+        locales.dedup();
+        locales
     }
 
     /// Which documents it was made of, and their versions: `built-in 1, codes.yaml 3`.
