@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::ctl::plane::PlaneCommand;
+use crate::explain_command::ExplainArgs;
 use crate::policy_command::PolicyCommand;
 use crate::settings::flags::Flags;
 use crate::simulate::Simulate;
@@ -40,6 +41,8 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: PolicyCommand,
     },
+    /// Say what a failure code means, and what the router does with it
+    Explain(ExplainArgs),
     /// Play simulated outages against a routing policy, beside other ways to route
     Simulate(Simulate),
     /// Let a simulator ask the brain where simulated payments go; loopback only, keeps nothing

@@ -6,6 +6,7 @@ mod config_command;
 mod ctl;
 mod demo;
 mod embedded;
+mod explain_command;
 mod policy_command;
 mod referee;
 mod running;
@@ -55,6 +56,7 @@ async fn carry_out(command: Command) -> anyhow::Result<()> {
         Command::Config { command } => config_command::run(command, &mut out),
         Command::Ctl(ctl) => ctl::run(ctl, &mut out).await,
         Command::Policy { command } => policy_command::run(&command, &mut out),
+        Command::Explain(arguments) => explain_command::run(&arguments, &mut out),
         Command::Simulate(arguments) => simulate::run(&arguments, &mut out),
         Command::Token { command } => token_command::run(command, &mut out),
         Command::Referee { addr, replicas } => referee::serve(addr, usize::from(replicas), &mut out).await,

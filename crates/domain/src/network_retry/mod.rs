@@ -68,10 +68,13 @@ struct Wait {
 
 /// How many declined attempts a window may hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Cap {
-    rule: Box<str>,
-    attempts: usize,
-    window_secs: u32,
+pub struct Cap {
+    /// The rule's name.
+    pub rule: Box<str>,
+    /// How many attempts, from 1.
+    pub attempts: usize,
+    /// How long the window is, in seconds. It slides.
+    pub window_secs: u32,
 }
 
 /// Whether a credential may be tried now.
@@ -141,6 +144,13 @@ impl Rules {
                 at,
                 rule: rule.into(),
             })
+    }
+
+    /// The caps of `network`, such as `visa`; none when it has no rules.
+    #[must_use]
+    pub fn caps(&self, network: &str) -> &[Cap] {
+        let rules = self.networks.iter().find(|known| &*known.name == network);
+        rules.map_or(&[], |rules| &rules.caps)
     }
 
     /// How long back a decline can still matter to a cap or a wait, in seconds.
