@@ -1,6 +1,7 @@
 //! The `payroute` command.
 
 mod bench;
+mod catalogue_files;
 mod cli;
 mod config_command;
 mod ctl;

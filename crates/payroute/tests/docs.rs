@@ -250,6 +250,23 @@ fn the_providers_on_the_page_of_failures_are_those_of_the_catalogue() {
 }
 
 #[test]
+fn the_documents_of_the_page_of_failures_are_good() {
+    let page = read("docs/failures.md");
+    let documents = page.split("```yaml\n").skip(1);
+    let documents: Vec<&str> = documents.map(|rest| rest.split("```").next().unwrap()).collect();
+    assert!(!documents.is_empty());
+    for document in documents {
+        let folder = tempfile::tempdir().unwrap();
+        for file in ["payroute.yaml", "channels.yaml", "policy.yaml"] {
+            fs::copy(root().join("config").join(file), folder.path().join(file)).unwrap();
+        }
+        fs::create_dir(folder.path().join("catalogue")).unwrap();
+        fs::write(folder.path().join("catalogue/own.yaml"), document).unwrap();
+        stdout(&["config", "check", "--config", folder.path().to_str().unwrap()]);
+    }
+}
+
+#[test]
 fn the_page_of_codes_is_what_the_program_prints() {
     let printed = stdout(&["explain", "--markdown"]);
     assert!(

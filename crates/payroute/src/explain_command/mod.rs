@@ -11,11 +11,11 @@ use std::path::PathBuf;
 
 use anyhow::bail;
 use clap::Args;
-use domain::catalogue::Catalogue;
 use domain::network_retry;
 use serde::Serialize;
 
-use crate::shop_files::{InvalidShop, read};
+use crate::catalogue_files;
+use crate::shop_files::InvalidShop;
 use explanation::{CodeExplanation, ProviderExplanation, ReasonExplanation};
 use search::Found;
 
@@ -41,7 +41,7 @@ pub(crate) struct ExplainArgs {
 /// # Errors
 /// When a catalogue document is not good, or nothing has the given name. What comes near is then in `out`.
 pub(crate) fn run(arguments: &ExplainArgs, out: &mut impl Write) -> anyhow::Result<()> {
-    let catalogue = load(&arguments.catalogue)?;
+    let catalogue = catalogue_files::load(&arguments.catalogue)?;
     if arguments.markdown {
         return Ok(markdown::write_page(out, &catalogue)?);
     }
@@ -86,14 +86,4 @@ fn print<W: Write, T: Serialize>(
         write(out, value)?;
     }
     Ok(())
-}
-
-fn load(files: &[PathBuf]) -> Result<Catalogue, InvalidShop> {
-    let read = |file: &PathBuf| Ok((file.display().to_string(), read(file)?));
-    let documents: Vec<(String, String)> = files.iter().map(read).collect::<Result<_, InvalidShop>>()?;
-    let documents: Vec<(&str, &str)> = documents
-        .iter()
-        .map(|(name, text)| (name.as_str(), text.as_str()))
-        .collect();
-    Catalogue::load(&documents).map_err(InvalidShop::Wrong)
 }
