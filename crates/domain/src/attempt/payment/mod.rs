@@ -9,6 +9,7 @@
 use super::{Event, Refused, Standing, State, next};
 use crate::id::ChannelId;
 use crate::money::Money;
+use crate::named::named;
 
 /// Which submit of a payment it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -19,13 +20,14 @@ pub struct Slot {
     pub submit: Submit,
 }
 
-/// The attempt itself, or its retry.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Submit {
-    /// The attempt as Route gave it.
-    First,
-    /// The one retry on the same channel, after a fault that was provably never acted on.
-    Retry,
+named! {
+    /// The attempt itself, or its retry.
+    pub enum Submit {
+        /// The attempt as Route gave it.
+        First = "first",
+        /// The one retry on the same channel, after a fault that was provably never acted on.
+        Retry = "retry",
+    }
 }
 
 impl Slot {
@@ -48,16 +50,16 @@ impl Slot {
     }
 }
 
-/// Whether the order behind a payment still wants money.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Order {
-    /// It does.
-    #[default]
-    Open,
-    /// It was cancelled.
-    Cancelled,
-    /// Its deadline has passed.
-    Expired,
+named! {
+    /// Whether the order behind a payment still wants money.
+    pub enum Order {
+        /// It does.
+        Open = "open",
+        /// It was cancelled.
+        Cancelled = "cancelled",
+        /// Its deadline has passed.
+        Expired = "expired",
+    }
 }
 
 /// One attempt of a payment.
@@ -123,15 +125,16 @@ pub enum Blocked {
     },
 }
 
-/// Why a charge is paid back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum RefundCause {
-    /// Another attempt satisfies the payment.
-    PaidElsewhere,
-    /// The order was cancelled or has expired.
-    OrderOver,
-    /// The customer was charged another amount, or in another currency, than the payment asks for.
-    OtherAmount,
+named! {
+    /// Why a charge is paid back.
+    pub enum RefundCause {
+        /// Another attempt satisfies the payment.
+        PaidElsewhere = "paid_elsewhere",
+        /// The order was cancelled or has expired.
+        OrderOver = "order_over",
+        /// The customer was charged another amount, or in another currency, than the payment asks for.
+        OtherAmount = "other_amount",
+    }
 }
 
 /// Something that has to be done about a payment's attempts.
@@ -214,8 +217,11 @@ impl Payment {
     }
 
     /// Says that the order was cancelled or has expired. What it wanted once it does not want again.
+    ///
+    /// Nothing changes once the payment is satisfied: a deadline that passes afterwards must not send the money back,
+    /// and to cancel a paid order is a refund, which somebody has to order.
     pub const fn end_order(&mut self, order: Order) {
-        if matches!(self.kept.order, Order::Open) {
+        if matches!(self.kept.order, Order::Open) && self.kept.satisfied_by.is_none() {
             self.kept.order = order;
         }
     }

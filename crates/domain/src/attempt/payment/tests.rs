@@ -122,6 +122,20 @@ fn an_order_that_is_over_takes_no_attempt() {
 }
 
 #[test]
+fn a_deadline_that_passes_after_the_payment_sends_nothing_back() {
+    let mut payment = after(&[PAID]);
+    payment.end_order(Order::Expired);
+    assert_eq!(payment.duties(), []);
+    let mut open = after(&[]);
+    open.end_order(Order::Expired);
+    open.apply(Slot::first(1), PAID).unwrap();
+    assert_eq!(
+        open.duties(),
+        [Duty::Refund(Slot::first(1), RefundCause::OrderOver)]
+    );
+}
+
+#[test]
 fn a_late_success_is_adopted_while_the_order_wants_it() {
     let mut payment = after(&[DECLINED, PAID]);
     assert_eq!(payment.duties(), [Duty::Adopt(Slot::first(1))]);
