@@ -5,10 +5,11 @@
 
 use std::alloc::System;
 
+use divan::counter::BytesCount;
 use divan::{AllocProfiler, Bencher};
 use jiff::{SignedDuration, Timestamp};
 use payroute_domain::amount_band::AmountBand;
-use payroute_domain::brain::{Adaptive, Ask, Brain, Candidate, Mode, Outcome, Params, Segment};
+use payroute_domain::brain::{Adaptive, Ask, Brain, Candidate, Checkpoint, Mode, Outcome, Params, Segment};
 use payroute_domain::id::ChannelId;
 use payroute_domain::money::{Currency, Money};
 use payroute_domain::outcome::OutcomeClass;
@@ -159,4 +160,32 @@ fn outcome(bencher: Bencher<'_, '_>, (channels, segments): (usize, usize)) {
 #[divan::bench(args = [(5, 10), (5, 10_000)], sample_count = 3, sample_size = 1)]
 fn learn_everything((channels, segments): (usize, usize)) -> Brain {
     Life::new(channels, segments).brain
+}
+
+/// Segments of the measured checkpoints, on five channels each.
+const CHECKPOINTS: [usize; 3] = [10, 1_000, 10_000];
+
+fn written(life: &Life) -> Vec<u8> {
+    postcard::to_stdvec(&life.brain.checkpoint()).unwrap_or_default()
+}
+
+/// A checkpoint, to bytes: the size is in the column of throughput.
+#[divan::bench(args = CHECKPOINTS)]
+fn write_checkpoint(bencher: Bencher<'_, '_>, segments: usize) {
+    let life = Life::new(5, segments);
+    bencher
+        .counter(BytesCount::new(written(&life).len()))
+        .bench_local(|| written(&life));
+}
+
+/// A brain, from bytes.
+#[divan::bench(args = CHECKPOINTS)]
+fn read_checkpoint(bencher: Bencher<'_, '_>, segments: usize) {
+    let life = Life::new(5, segments);
+    let bytes = written(&life);
+    let params = life.brain.params();
+    bencher.counter(BytesCount::new(bytes.len())).bench_local(|| {
+        let read: Option<Checkpoint> = postcard::from_bytes(&bytes).ok();
+        read.and_then(|read| Brain::restore(read, params.clone(), SignedDuration::ZERO).ok())
+    });
 }
