@@ -17,6 +17,14 @@ use crate::port::Answer;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct OutboxId(pub(crate) i64);
 
+impl OutboxId {
+    /// The batch of that number.
+    #[must_use]
+    pub const fn new(number: i64) -> Self {
+        Self(number)
+    }
+}
+
 impl fmt::Display for OutboxId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
@@ -76,6 +84,12 @@ pub trait Outbox: Send + Sync + fmt::Debug {
     /// # Errors
     /// When the store cannot be written.
     fn forget_relayed(&self, before: Timestamp) -> Answer<'_, u64>;
+
+    /// What the store's own clock shows.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    fn time(&self) -> Answer<'_, Timestamp>;
 
     /// How much waits.
     ///

@@ -10,10 +10,10 @@ use jiff::Timestamp;
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use tokio::time::timeout;
 
-use super::failure::{settle, silent};
+use super::PostgresLedger;
+use super::failure::silent;
 use super::partition::{self, Day, TABLES};
 use super::value::Micros;
-use super::{PostgresLedger, READ_LIMIT};
 use crate::error::{LedgerError, OpenError};
 
 /// The lock of whoever keeps house ("PYRT" and a number).
@@ -68,14 +68,7 @@ impl PostgresLedger {
 
     /// Makes the partitions of today and the coming days, by the server's clock.
     pub(super) async fn prepare_days(&self) -> Result<(), LedgerError> {
-        const OPERATION: &str = "read the server's clock";
-        let during = |error| self.failure.during(OPERATION, error);
-        let mut connection = self.pool.acquire().await.map_err(during)?;
-        let ask = sqlx::query_scalar("select clock_timestamp()");
-        let read = async { ask.fetch_one(&mut *connection).await.map_err(during) };
-        let outcome = timeout(READ_LIMIT, read).await;
-        let now = settle(connection, outcome, OPERATION)?;
-        let days = Day::ahead(timestamp(now));
+        let days = Day::ahead(self.read_clock().await?);
         self.days.ensure_days(&self.pool, &self.failure, days).await
     }
 }
@@ -190,6 +183,6 @@ async fn forget_names(connection: &mut PgConnection, name: &str) -> Result<(), s
 }
 
 /// A time of the server, whose calendar is longer than ours.
-fn timestamp(micros: Micros) -> Timestamp {
+pub(super) fn timestamp(micros: Micros) -> Timestamp {
     Timestamp::from_microsecond(micros.0).unwrap_or(Timestamp::MAX)
 }

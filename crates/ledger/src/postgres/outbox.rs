@@ -10,6 +10,7 @@ use sqlx::{PgConnection, Row};
 use tokio::time::timeout;
 
 use super::failure::{Failure, Setback, settle};
+use super::housekeeping::timestamp;
 use super::value::Micros;
 use super::{PostgresLedger, READ_LIMIT};
 use crate::attempt::Recorded;
@@ -113,6 +114,16 @@ impl PostgresLedger {
         Ok(settle(connection, outcome, OPERATION)?.rows_affected())
     }
 
+    pub(super) async fn read_clock(&self) -> Result<Timestamp, LedgerError> {
+        const OPERATION: &str = "read the server's clock";
+        let query = sqlx::query_scalar::<_, Micros>("select clock_timestamp()");
+        let during = |error| self.failure.during(OPERATION, error);
+        let mut connection = self.pool.acquire().await.map_err(during)?;
+        let read = async { query.fetch_one(&mut *connection).await.map_err(during) };
+        let outcome = timeout(READ_LIMIT, read).await;
+        settle(connection, outcome, OPERATION).map(timestamp)
+    }
+
     async fn measure(&self) -> Result<Backlog, LedgerError> {
         const OPERATION: &str = "measure the outbox";
         let query = sqlx::query_as::<_, (i64, f64)>(
@@ -172,6 +183,10 @@ impl Outbox for PostgresLedger {
 
     fn forget_relayed(&self, before: Timestamp) -> Answer<'_, u64> {
         Box::pin(self.forget(before))
+    }
+
+    fn time(&self) -> Answer<'_, Timestamp> {
+        Box::pin(self.read_clock())
     }
 
     fn backlog(&self) -> Answer<'_, Backlog> {
