@@ -23,7 +23,9 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::support::{channel, channels, key, known, now, outcome, overall, partition, store, stored, until};
+use crate::support::{
+    channel, channels, key, known, now, outcome, overall, partition, patiently, store, stored, until,
+};
 
 async fn ledger(folder: &TempDir) -> Arc<dyn Ledger> {
     let settings = SqliteSettings {
@@ -307,8 +309,26 @@ async fn a_rebuild_that_was_overtaken_or_broken_off_changes_nothing() {
         !store.finish_rebuild(first).await.unwrap(),
         "the later one is there"
     );
-    let at = Timestamp::from_second(1_790_000_000).unwrap();
-    assert_eq!(store.watermark(partition()).await.unwrap(), None);
-    store.set_watermark(partition(), at).await.unwrap();
-    assert_eq!(store.watermark(partition()).await.unwrap(), Some(at));
+}
+
+#[tokio::test]
+async fn a_watermark_moves_only_on_the_server_and_from_the_place_where_it_was_found() {
+    let mut redis =
+        Redis::start_with(&["--save", "", "--appendonly", "yes", "--appendfsync", "always"]).unwrap();
+    let store = store(&redis.url());
+    let at = |second| Timestamp::from_second(second).unwrap();
+    let none = store.watermark(partition()).await.unwrap();
+    assert_eq!((none.at, none.same_server, none.known), (None, true, false));
+    assert!(store.advance_watermark(partition(), &none, at(1)).await.unwrap());
+    assert!(!store.advance_watermark(partition(), &none, at(2)).await.unwrap());
+    let first = store.watermark(partition()).await.unwrap();
+    assert_eq!((first.at, first.same_server), (Some(at(1)), true));
+
+    redis.restart().unwrap();
+    let moved = patiently(async || store.advance_watermark(partition(), &first, at(2)).await).await;
+    assert!(!moved, "another process");
+    let found = store.watermark(partition()).await.unwrap();
+    assert_eq!((found.at, found.same_server), (Some(at(1)), false));
+    assert!(store.advance_watermark(partition(), &found, at(2)).await.unwrap());
+    assert!(store.watermark(partition()).await.unwrap().same_server);
 }

@@ -3,7 +3,7 @@
 //! ```text
 //! PREFIX:1:oc:{pNN}                                   stream    outcomes on their way            no TTL
 //! PREFIX:1:st:{pNN}                                   hash      epoch, seq, applied, read        no TTL
-//! PREFIX:1:wm:{pNN}                                   string    time of the last complete sweep  no TTL
+//! PREFIX:1:wm:{pNN}                                   string    all relayed by then is here      no TTL
 //! PREFIX:1:snap:{pNN}                                 string    what readers see                 15 min
 //! PREFIX:1:dlq:{pNN}                                  stream    entries that say nothing         30 d
 //! PREFIX:1:own:{pNN}                                  string    who owns the partition           seconds

@@ -36,3 +36,4 @@ pub use rebuild::Rebuild;
 pub use snapshot::{BadSnapshot, PartitionSnapshot};
 pub use state::{Epoch, State, StreamId};
 pub use stream::{Entry, Page, Poison, Tail};
+pub use watermark::Watermark;

@@ -19,6 +19,9 @@ static READ: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("scrip
 /// The field of an entry that holds the outcome.
 const FIELD: &str = "e";
 
+/// How many outcomes are sent at once: a server takes them in some milliseconds, well within the limit of a call.
+const AT_ONCE: usize = 2_048;
+
 /// One entry of a partition's stream.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Entry {
@@ -66,6 +69,13 @@ impl Store {
     /// # Errors
     /// When any could not be written. Others may have been; sending them again is harmless.
     pub async fn append(&self, events: &[OutcomeEvent]) -> Result<(), StatsError> {
+        for portion in events.chunks(AT_ONCE) {
+            self.append_portion(portion).await?;
+        }
+        Ok(())
+    }
+
+    async fn append_portion(&self, events: &[OutcomeEvent]) -> Result<(), StatsError> {
         let mut batches = BTreeMap::<_, redis::Pipeline>::new();
         for event in events {
             let partition = PartitionId::of(&event.channel);
