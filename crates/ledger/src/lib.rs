@@ -31,7 +31,7 @@ pub use error::{LedgerError, OpenError};
 pub use outbox::{Backlog, Outbox, OutboxBatch, OutboxId};
 pub use port::{Answer, Batch, Committed, Ledger};
 pub use postgres::control::PostgresControl;
-pub use postgres::{Changes, Housekept, Migrated, PostgresLedger, Settings as PostgresSettings};
+pub use postgres::{Housekept, Migrated, PostgresLedger, Settings as PostgresSettings};
 pub use spool::Spool;
 pub use sqlite::{Settings as SqliteSettings, SqliteLedger};
 pub use statistics::{KnownOutcome, LastOutcome, Span, StatisticsSource, Tally};

@@ -8,10 +8,12 @@ use std::time::Duration;
 
 use domain::brain::Brain;
 use domain::clock::SharedClock;
-use domain::replica::{Estimator, Position};
+use domain::replica::{Checkpoint, Estimator, Position};
 use jiff::{SignedDuration, Timestamp};
 use metrics::{counter, describe_counter};
 use stats::evidence::{EvidenceLog, LogError};
+use stats::redis::Store;
+use tokio::sync::watch;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
@@ -46,10 +48,27 @@ pub trait Leases: Send + Sync {
     /// Takes or renews the lease `name` for `owner` until `ttl` from now. Returns whether it is `owner`'s; somebody else's
     /// lease, or no answer, is none.
     fn lease(&self, name: &str, owner: &str, ttl: Duration) -> impl Future<Output = bool> + Send;
+
+    /// Gives the lease `name` up, if it is `owner`'s.
+    fn release(&self, name: &str, owner: &str) -> impl Future<Output = ()> + Send;
 }
 
-/// Where a brain comes from when there is no checkpoint.
+impl Leases for Store {
+    async fn lease(&self, name: &str, owner: &str, ttl: Duration) -> bool {
+        Self::lease(self, name, owner, ttl).await.unwrap_or(false)
+    }
+
+    async fn release(&self, name: &str, owner: &str) {
+        // What cannot be given up ends by itself.
+        let _ended = Self::release(self, name, owner).await;
+    }
+}
+
+/// Where a brain comes from.
 pub trait Teacher: Send + Sync {
+    /// A brain with the configured channels and rules that knows nothing, to go on from a checkpoint.
+    fn blank(&self) -> impl Future<Output = Brain> + Send;
+
     /// A brain with the configured channels and rules, taught by the ledger's last hour; as it is new where the ledger
     /// cannot be read.
     fn teach(&self) -> impl Future<Output = Brain> + Send;
@@ -63,8 +82,27 @@ pub struct EstimatorTask<L, S, T> {
     teacher: T,
     owner: String,
     clock: SharedClock,
+    /// Changes with the configuration.
+    configured: watch::Receiver<u64>,
     held: Option<Held>,
     renew_at: Option<Timestamp>,
+}
+
+/// What an estimator works with.
+#[derive(Debug)]
+pub struct Parts<L, S, T> {
+    /// What the fleet tells.
+    pub log: L,
+    /// Where the lease is.
+    pub leases: S,
+    /// Where the brain comes from.
+    pub teacher: T,
+    /// The process's own name: no other one's, and another one after a restart.
+    pub owner: String,
+    /// The time.
+    pub clock: SharedClock,
+    /// Changes with the configuration: the brain is made anew then, and goes on from its own last checkpoint.
+    pub configured: watch::Receiver<u64>,
 }
 
 /// What the holder of the lease has.
@@ -75,17 +113,18 @@ struct Held {
 }
 
 impl<L: EvidenceLog, S: Leases, T: Teacher> EstimatorTask<L, S, T> {
-    /// A task that holds nothing yet. `owner` names this process among those that want the lease.
+    /// A task that holds nothing yet.
     #[must_use]
-    pub fn new(log: L, leases: S, teacher: T, owner: String, clock: SharedClock) -> Self {
+    pub fn new(parts: Parts<L, S, T>) -> Self {
         describe_counter!(CHECKPOINTS, "Checkpoints of the fleet's brain that were written.");
         describe_counter!(TAKE_OVERS, "Times that this process became the estimator.");
         Self {
-            log,
-            leases,
-            teacher,
-            owner,
-            clock,
+            log: parts.log,
+            leases: parts.leases,
+            teacher: parts.teacher,
+            owner: parts.owner,
+            clock: parts.clock,
+            configured: parts.configured,
             held: None,
             renew_at: None,
         }
@@ -98,14 +137,23 @@ impl<L: EvidenceLog, S: Leases, T: Teacher> EstimatorTask<L, S, T> {
         loop {
             tokio::select! {
                 _ = ticks.tick() => self.turn().await,
-                () = stop.cancelled() => return,
+                () = stop.cancelled() => break,
             }
+        }
+        // The standby need not wait for the lease to end.
+        if self.held.is_some() {
+            self.leases.release(LEASE, &self.owner).await;
         }
     }
 
     /// One turn.
     pub async fn turn(&mut self) {
         let now = self.clock.now();
+        if self.configured.has_changed().unwrap_or(false) {
+            self.configured.mark_unchanged();
+            self.held = None;
+            self.renew_at = None;
+        }
         let due = self.renew_at.is_none_or(|at| now >= at);
         if due {
             self.renew_at = now.checked_add(CHECKPOINT_EVERY).ok();
@@ -161,14 +209,17 @@ impl<L: EvidenceLog, S: Leases, T: Teacher> EstimatorTask<L, S, T> {
         let stream_now = bounded(self.log.time()).await?;
         // A checkpoint that cannot be read is as good as none.
         let checkpoint = bounded(self.log.checkpoint()).await.ok().flatten();
-        let mut estimator = Estimator::new(self.teacher.teach().await);
+        let is_fresh = |found: &Checkpoint| stream_now.duration_since(found.made_at) <= TOO_LONG;
+        let mut estimator = Estimator::new(self.teacher.blank().await);
         estimator.follower.calibrate(asked_at, stream_now);
         let params: Arc<_> = estimator.brain().params();
-        let fresh = checkpoint.filter(|found| stream_now.duration_since(found.made_at) <= TOO_LONG);
+        let fresh = checkpoint.filter(is_fresh);
         let taken = fresh.map(|checkpoint| estimator.take_over(checkpoint, params));
         if matches!(taken, Some(Ok(()))) {
             tracing::info!("this process is the estimator, from the checkpoint of the one before");
         } else {
+            estimator = Estimator::new(self.teacher.teach().await);
+            estimator.follower.calibrate(asked_at, stream_now);
             let ms = u64::try_from(stream_now.as_millisecond()).unwrap_or(0);
             estimator.follower.skip_to(Position { ms, seq: 0 });
             tracing::info!("this process is the estimator, from what the ledger knows");
@@ -206,11 +257,19 @@ mod tests {
         async fn lease(&self, _: &str, _: &str, _: Duration) -> bool {
             self.0.load(Ordering::Relaxed)
         }
+
+        async fn release(&self, _: &str, _: &str) {
+            self.0.store(false, Ordering::Relaxed);
+        }
     }
 
     struct Ledger;
 
     impl Teacher for Ledger {
+        async fn blank(&self) -> Brain {
+            self.teach().await
+        }
+
         async fn teach(&self) -> Brain {
             let mut brain = Brain::new(Params::default());
             brain.set_channels(&[ChannelId::new("a").unwrap()]);
@@ -235,10 +294,15 @@ mod tests {
         fn task(&self, owner: &str, holds: bool) -> (EstimatorTask<MemoryLog, Lease, Ledger>, Lease) {
             let lease = Lease(Arc::new(AtomicBool::new(holds)));
             let clock = Arc::clone(&self.clock) as _;
-            (
-                EstimatorTask::new(self.log.clone(), lease.clone(), Ledger, owner.to_owned(), clock),
-                lease,
-            )
+            let task = EstimatorTask::new(Parts {
+                log: self.log.clone(),
+                leases: lease.clone(),
+                teacher: Ledger,
+                owner: owner.to_owned(),
+                clock,
+                configured: watch::channel(0).1,
+            });
+            (task, lease)
         }
 
         fn pass(&self) {

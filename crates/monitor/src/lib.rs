@@ -18,10 +18,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::clock::SharedClock;
-use domain::id::ChannelId;
 use domain::outcome_event::OutcomeEvent;
 use domain::window::Windows;
+use parking_lot::Mutex;
 use stats::live::Live;
+use stats::redis::reader::Board;
 use stats::stream::Consumer;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
@@ -34,21 +35,32 @@ const BATCH: usize = 512;
 pub struct Monitor {
     live: Arc<Live>,
     windows: Windows,
-    channels: Vec<ChannelId>,
+    /// What all processes together have counted, where they share it.
+    shared: Option<Arc<Mutex<Board>>>,
     clock: SharedClock,
     seq: u64,
 }
 
 impl Monitor {
-    /// A monitor that has counted nothing yet; `channels` in the configured order are what it publishes.
+    /// A monitor that has counted nothing yet. It publishes the channels that the brain of `live` is configured for.
     #[must_use]
-    pub fn new(live: Arc<Live>, channels: Vec<ChannelId>, clock: SharedClock) -> Self {
+    pub fn new(live: Arc<Live>, clock: SharedClock) -> Self {
         Self {
             live,
             windows: Windows::default(),
-            channels,
+            shared: None,
             clock,
             seq: 0,
+        }
+    }
+
+    /// The same, which publishes what `board` knows of a channel as long as that is not too old, and what it has
+    /// counted itself otherwise.
+    #[must_use]
+    pub fn sharing(self, board: Arc<Mutex<Board>>) -> Self {
+        Self {
+            shared: Some(board),
+            ..self
         }
     }
 

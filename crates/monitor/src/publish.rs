@@ -2,10 +2,14 @@
 
 use domain::brain::{Event, Scope, State, Transition};
 use domain::breaker_state::BreakerState;
-use domain::snapshot::HealthSnapshot;
-use domain::window::View;
+use domain::id::ChannelId;
+use domain::snapshot::{ChannelRow, HealthSnapshot};
+use domain::window::{Segment, View};
+use jiff::Timestamp;
 use metrics::{counter, gauge};
+use stats::redis::reader::Freshness;
 use telemetry::metric;
+use tokio::time::Instant;
 
 use crate::{Monitor, breaker};
 
@@ -20,13 +24,28 @@ impl Monitor {
         transitions.iter().for_each(log);
         self.windows.slide(now);
         self.seq += 1;
-        let shown = self.channels.iter().filter_map(|id| {
-            let health = health.iter().find(|health| health.channel == *id)?;
-            Some((id.clone(), breaker::view(health, now)))
-        });
-        let snapshot = HealthSnapshot::take(self.seq, now, &self.windows, shown);
+        let shown = health
+            .iter()
+            .map(|health| (self.row(&health.channel, now), breaker::view(health, now)));
+        let snapshot = HealthSnapshot::assemble(self.seq, now, shown);
         measure(&snapshot);
         self.live.publish(snapshot);
+    }
+}
+
+impl Monitor {
+    /// What is known of a channel: what all processes together have counted, or, when that is too old to go by, what
+    /// this one has.
+    fn row(&self, channel: &ChannelId, now: Timestamp) -> ChannelRow {
+        let shared = self.shared.as_ref().and_then(|board| {
+            let (board, now) = (board.lock(), Instant::now());
+            let known = board.freshness(channel, now) <= Freshness::LastKnown;
+            known.then(|| board.row(channel, now)).flatten()
+        });
+        shared.unwrap_or_else(|| {
+            let window = self.windows.window(channel, Segment::Overall);
+            ChannelRow::of(channel.clone(), window, now)
+        })
     }
 }
 

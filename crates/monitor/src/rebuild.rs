@@ -1,6 +1,7 @@
 //! Reading statistics back from the ledger, at start.
 
 use domain::attempt::State;
+use domain::brain::Brain;
 use domain::outcome::OutcomeClass;
 use domain::outcome_event::OutcomeEvent;
 use jiff::{SignedDuration, Timestamp};
@@ -48,6 +49,25 @@ impl Monitor {
             brain.take_transitions();
         });
         self.windows.slide(now);
+    }
+}
+
+/// Tells `brain` of every outcome that arrived at `since` or later, each with its own time.
+///
+/// # Errors
+/// When the ledger cannot be read; the brain knows what was read by then.
+pub async fn teach(ledger: &dyn Ledger, since: Timestamp, brain: &mut Brain) -> Result<(), LedgerError> {
+    let mut after = None;
+    loop {
+        let page = ledger.outcomes_since(since, after, PAGE).await?;
+        page.attempts
+            .iter()
+            .filter_map(AttemptRecord::outcome)
+            .for_each(|event| event.teach(brain));
+        match page.next {
+            Some(cursor) => after = Some(cursor),
+            None => return Ok(()),
+        }
     }
 }
 

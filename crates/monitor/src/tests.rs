@@ -48,7 +48,7 @@ impl Room {
         let live = Arc::new(Live::new(brain, nothing));
         let clock = Arc::new(ManualClock::at(now));
         Self {
-            monitor: Monitor::new(Arc::clone(&live), channels, Arc::clone(&clock) as _),
+            monitor: Monitor::new(Arc::clone(&live), Arc::clone(&clock) as _),
             clock,
             live,
         }

@@ -25,8 +25,18 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Show a minute of a shop with an outage in it: real Payroute, simulated channels and shoppers
     Demo(Demo),
-    /// Run all services of the embedded mode in one process
+    /// Run all services in one process: on SQLite alone, or on Postgres and Redis when both are set
     Serve(Flags),
+    /// Run the routing service of a deployment of several processes
+    Router(Flags),
+    /// Run the monitor of a deployment of several processes: exact statistics, and the fleet's brain
+    Monitor(Flags),
+    /// Run the console of a deployment of several processes: the control plane
+    Console(Flags),
+    /// Bring the Postgres database to the present schema
+    Migrate(Flags),
+    /// Count all statistics in Redis anew, from the ledger
+    RebuildStats(Flags),
     /// Look at configuration
     Config {
         /// What about it.
@@ -86,6 +96,8 @@ pub(crate) struct Demo {
 pub(crate) enum ConfigCommand {
     /// Say whether a configuration folder is good
     Check(Flags),
+    /// Put the channels and the policy of a configuration folder into the Postgres ledger, if they have changed
+    Import(Flags),
     /// List every setting with its variable, its flag and its default
     Keys,
 }

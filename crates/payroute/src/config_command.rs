@@ -9,12 +9,13 @@ use crate::cli::ConfigCommand;
 use crate::settings::Settings;
 use crate::settings::keys::KEYS;
 use crate::shop_files::ShopFiles;
+use crate::store_commands;
 
 /// Runs a command of `config`.
 ///
 /// # Errors
 /// When the configuration is not good; the message has every problem, with its place.
-pub(crate) fn run(command: ConfigCommand, out: &mut impl Write) -> anyhow::Result<()> {
+pub(crate) async fn run(command: ConfigCommand, out: &mut impl Write) -> anyhow::Result<()> {
     match command {
         ConfigCommand::Check(flags) => {
             let settings = flags.load()?;
@@ -29,6 +30,7 @@ pub(crate) fn run(command: ConfigCommand, out: &mut impl Write) -> anyhow::Resul
                 "{folder}: good; {channels} channels, policy {name} {version} with {rules} rules"
             )?;
         }
+        ConfigCommand::Import(flags) => store_commands::import(&flags, out).await?,
         ConfigCommand::Keys => {
             let defaults = serde_json::to_value(Settings::default()).context("the defaults are data")?;
             for key in KEYS {

@@ -1,44 +1,38 @@
 //! The embedded mode: routing, ledger, monitor and probes in one process.
 
-use access::{Guard, Scope};
 use std::sync::Arc;
 use std::time::Duration;
 
+use access::Guard;
 use anyhow::Context as _;
 use domain::brain::{Brain, Params};
 use domain::catalogue::Catalogue;
 use domain::clock::SharedClock;
+use domain::control::{Control, assemble};
 use domain::decision::Shop;
-use domain::id::ChannelId;
 use domain::snapshot::HealthSnapshot;
 use domain::window::Windows;
 use jiff::SignedDuration;
-use ledger::{Ledger, Limits, SqliteLedger, SqliteSettings, Writer};
+use ledger::control::{ControlStore as _, Editor, Follower};
+use ledger::{Limits, SqliteLedger, SqliteSettings, Writer};
 use monitor::Monitor;
+use router::adopt::Adopter;
 use router::routing::{Parts, Routing};
-use router::server::{self, Services};
+use router::server::Services;
 use router::token::Keyring;
 use stats::live::Live;
-use stats::stream::{CAPACITY, Publisher, stream};
-use telemetry::probes::{Probes, Readers, Readiness};
+use stats::stream::{CAPACITY, stream};
+use telemetry::probes::Readiness;
 use tokio::net::TcpListener;
-use tokio_util::sync::CancellationToken;
 
-use crate::running::Running;
-use crate::shop_files::ShopFiles;
-
-/// What the operator is told of an address.
-pub(crate) const GRPC: &str = "gRPC";
-/// As above.
-pub(crate) const PROBES: &str = "probes";
-
-/// How long calls in flight may take to be answered, within the time that stopping may take.
-const IN_FLIGHT: Duration = Duration::from_secs(3);
+use crate::running::{GRPC, IN_FLIGHT, PROBES, REST, Running};
+use crate::serving;
+use crate::shop_files::{InvalidShop, ShopFiles, Texts};
 
 /// What an embedded Payroute is started with.
 pub(crate) struct Setup {
     /// What the shop routes by.
-    pub(crate) shop: ShopFiles,
+    pub(crate) shop: Source,
     /// What failures mean.
     pub(crate) catalogue: Arc<Catalogue>,
     /// The ledger's file, and how large it may grow.
@@ -57,12 +51,23 @@ pub(crate) struct Setup {
     pub(crate) clock: SharedClock,
 }
 
+/// Where what the shop routes by comes from.
+#[expect(clippy::large_enum_variant, reason = "there is one of it in a process")]
+pub(crate) enum Source {
+    /// It is this for as long as the process lives.
+    Fixed(ShopFiles),
+    /// It is kept in the ledger, imported from these files whenever they have changed.
+    Ledger(Texts),
+}
+
 /// Where to listen.
 pub(crate) struct Listeners {
     /// For gRPC.
     pub(crate) grpc: TcpListener,
-    /// For HTTP.
+    /// For metrics and probes.
     pub(crate) admin: TcpListener,
+    /// For the control plane; `None`: there is none.
+    pub(crate) console: Option<TcpListener>,
 }
 
 /// Starts everything; when it returns, calls are answered. `telemetry` tells who is speaking and has the metrics.
@@ -78,18 +83,13 @@ pub(crate) async fn start(
     let ledger = open_ledger(&setup.ledger).await?;
     let now = setup.clock.now();
     let mut brain = Brain::new(Params::default());
-    let shop = Shop::open(setup.shop.configuration, setup.shop.policy, &mut brain);
-    let channels: Vec<ChannelId> = shop
-        .channels
-        .iter()
-        .map(|(_, channel)| channel.id.clone())
-        .collect();
+    let (shop, control) = open_shop(&setup, &ledger, &mut brain).await?;
     let live = Arc::new(Live::new(
         brain,
         HealthSnapshot::take(0, now, &Windows::default(), []),
     ));
 
-    let mut monitor = Monitor::new(Arc::clone(&live), channels, Arc::clone(&setup.clock));
+    let mut monitor = Monitor::new(Arc::clone(&live), Arc::clone(&setup.clock));
     let since = monitor::rebuild::since(now, setup.rebuild);
     let counted = monitor
         .rebuild(&*ledger, since)
@@ -101,76 +101,95 @@ pub(crate) async fn start(
     let heartbeat = SignedDuration::try_from(2 * setup.snapshot_every)?;
     live.with_brain(|brain| brain.expect_calls_every(heartbeat));
     let (publisher, consumer) = stream(CAPACITY);
-    let writer = spawn_writer(Arc::clone(&ledger), publisher.clone());
+    let outcomes = publisher.clone();
+    let writer = Writer::spawn(Arc::clone(&ledger) as _, Limits::default(), move |record| {
+        serving::publish(&outcomes, record);
+    });
+    let plane = console::Parts {
+        control: Arc::clone(&ledger) as _,
+        ledger: Arc::clone(&ledger) as _,
+        live: Arc::clone(&live),
+        catalogue: Arc::clone(&setup.catalogue),
+        clock: Arc::clone(&setup.clock),
+        guard: setup.guard.clone(),
+    };
     let routing = Arc::new(Routing::new(Parts {
         shop,
         live: Arc::clone(&live),
         catalogue: setup.catalogue,
         keyring: setup.keyring,
         writer: writer.clone(),
-        ledger,
+        ledger: Arc::clone(&ledger) as _,
         outcomes: publisher,
         clock: setup.clock,
         token_ttl: setup.token_ttl,
         rng: rand::make_rng(),
     })?);
 
-    let readiness = Readiness::until(&[]);
-    let guard = setup.guard.clone();
-    let services = Services {
-        routing,
-        live,
-        guard: setup.guard,
-        readiness: readiness.clone(),
-    };
-    let probes = Probes {
-        service: telemetry.service(),
-        metrics: telemetry.metrics(),
-        readiness: readiness.clone(),
-        readers: Readers::of(move |header| guard.admit(header, Scope::Read).is_ok()),
-    };
-    let mut running = Running::new(readiness);
+    let mut running = Running::new(Readiness::until(&[]));
     running.addresses = vec![(GRPC, grpc), (PROBES, admin)];
+    let services = Services {
+        routing: Arc::clone(&routing),
+        live,
+        guard: setup.guard.clone(),
+        readiness: running.readiness().clone(),
+    };
     // A caller that never reads its answer must not keep the ledger from being closed.
     running.stage("calls in flight", Some(IN_FLIGHT));
-    running.spawn(|stop| serve_grpc(listeners.grpc, services, stop));
+    running.spawn(|stop| serving::grpc(listeners.grpc, services, stop));
+    if let Some(listener) = listeners.console {
+        running.addresses.push((REST, listener.local_addr()?));
+        running.spawn(|stop| serving::rest(listener, plane, stop));
+    }
+    if let Some(control) = control {
+        let follower = Follower::new(ledger, control.revision);
+        let adopter = Adopter::new(routing, None);
+        // The overrides of breakers come with it.
+        adopter.adopt(control).await;
+        running.spawn(move |stop| adopter.follow(follower, stop));
+    }
     running.stage("the ledger", None);
-    running.spawn(|stop| close(writer, stop));
+    running.spawn(|stop| serving::close(writer, stop));
     running.stage("the monitor", None);
     running.spawn(|stop| monitor.run(consumer, setup.snapshot_every, stop));
+    let probes = serving::probes(&running, telemetry, setup.guard);
     running.serve_probes(listeners.admin, probes);
     Ok(running)
 }
 
-/// Closes the ledger once nobody writes any more: everything that was accepted is durable then.
-async fn close(writer: Writer, stop: CancellationToken) {
-    stop.cancelled().await;
-    if let Err(error) = writer.close().await {
-        tracing::error!(%error, "the ledger was not closed: {error}");
-    }
+/// What the shop routes by, and the control state that it was assembled from, if it was.
+async fn open_shop(
+    setup: &Setup,
+    ledger: &Arc<SqliteLedger>,
+    brain: &mut Brain,
+) -> anyhow::Result<(Shop, Option<Control>)> {
+    let texts = match &setup.shop {
+        Source::Fixed(files) => {
+            let (configuration, policy) = (files.configuration.clone(), files.policy.clone());
+            return Ok((Shop::open(configuration, policy, brain), None));
+        }
+        Source::Ledger(texts) => texts,
+    };
+    let editor = Editor::new(
+        Arc::clone(ledger) as _,
+        &setup.catalogue,
+        Arc::clone(&setup.clock),
+    );
+    editor.import(&texts.channels, &texts.policy).await?;
+    let control = ledger
+        .control()
+        .await?
+        .context("the configuration was just imported")?;
+    let assembled = assemble(&control, &setup.catalogue.provider_names()).map_err(InvalidShop::Wrong)?;
+    let shop = assembled.open(&control.breakers, brain);
+    Ok((shop, Some(control)))
 }
 
-async fn open_ledger(settings: &SqliteSettings) -> anyhow::Result<Arc<dyn Ledger>> {
+async fn open_ledger(settings: &SqliteSettings) -> anyhow::Result<Arc<SqliteLedger>> {
     let path = &settings.path;
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         std::fs::create_dir_all(folder)
             .with_context(|| format!("cannot make the folder {}", folder.display()))?;
     }
     Ok(Arc::new(SqliteLedger::open(settings).await?))
-}
-
-/// The writer hands every outcome on at the moment it is durable, whether or not its caller is still there.
-fn spawn_writer(ledger: Arc<dyn Ledger>, outcomes: Publisher) -> Writer {
-    Writer::spawn(ledger, Limits::default(), move |record| {
-        let Some(event) = record.outcome() else { return };
-        if let Err(error) = outcomes.publish(event) {
-            tracing::error!(%error, "an outcome is missing in the statistics until the next start: {error}");
-        }
-    })
-}
-
-async fn serve_grpc(listener: TcpListener, services: Services, stop: CancellationToken) {
-    if let Err(error) = server::serve(listener, services, stop).await {
-        tracing::error!(%error, "gRPC ended: {error}");
-    }
 }

@@ -6,15 +6,19 @@ mod cli;
 mod config_command;
 mod ctl;
 mod demo;
+mod distributed;
 mod embedded;
 mod explain_command;
+mod listening;
 mod policy_command;
 mod referee;
 mod running;
 mod serve;
+mod serving;
 mod settings;
 mod shop_files;
 mod simulate;
+mod store_commands;
 mod token_command;
 mod token_keys;
 
@@ -23,6 +27,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use cli::{Cli, Command};
+use distributed::Services;
 use tokio::runtime::Builder;
 
 #[global_allocator]
@@ -53,8 +58,13 @@ async fn carry_out(command: Command) -> anyhow::Result<()> {
     match command {
         Command::Demo(demo) => demo::run(demo, &mut out).await,
         Command::Serve(flags) => serve::run(flags, &mut out).await,
+        Command::Router(flags) => serve::run_services(Services::ROUTER, flags, &mut out).await,
+        Command::Monitor(flags) => serve::run_services(Services::MONITOR, flags, &mut out).await,
+        Command::Console(flags) => serve::run_services(Services::CONSOLE, flags, &mut out).await,
+        Command::Migrate(flags) => store_commands::migrate(&flags, &mut out).await,
+        Command::RebuildStats(flags) => store_commands::rebuild_stats(&flags, &mut out).await,
         Command::Bench(args) => bench::run(args, &mut out).await,
-        Command::Config { command } => config_command::run(command, &mut out),
+        Command::Config { command } => config_command::run(command, &mut out).await,
         Command::Ctl(ctl) => ctl::run(ctl, &mut out).await,
         Command::Policy { command } => policy_command::run(&command, &mut out),
         Command::Explain(arguments) => explain_command::run(&arguments, &mut out),

@@ -12,6 +12,16 @@ use tokio_util::sync::CancellationToken;
 /// The condition that turns when the process begins to stop.
 const NOT_STOPPING: &str = "not_stopping";
 
+/// What the operator is told of an address.
+pub(crate) const GRPC: &str = "gRPC";
+/// As above.
+pub(crate) const PROBES: &str = "probes";
+/// As above.
+pub(crate) const REST: &str = "REST";
+
+/// How long calls in flight may take to be answered, within the time that stopping may take.
+pub(crate) const IN_FLIGHT: Duration = Duration::from_secs(3);
+
 /// A process that runs.
 pub(crate) struct Running {
     /// Where it answers, by what the operator is told it is.
@@ -40,6 +50,11 @@ impl Running {
             ended: CancellationToken::new(),
             stages: Vec::new(),
         }
+    }
+
+    /// What says whether the process takes calls.
+    pub(crate) const fn readiness(&self) -> &Readiness {
+        &self.readiness
     }
 
     /// Begins a stage: the tasks spawned from now on stop after those before, all within `patience`.

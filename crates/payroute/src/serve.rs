@@ -5,19 +5,20 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use access::{Guard, Tokens};
-use anyhow::Context as _;
 use domain::clock::SystemClock;
 use jiff::SignedDuration;
 use ledger::SqliteSettings;
-use telemetry::listen::{Access, bind};
+use telemetry::listen::bind;
 use telemetry::shutdown;
 
 use crate::catalogue_files;
-use crate::embedded::{self, Listeners, Setup};
+use crate::distributed;
+use crate::embedded::{self, Listeners, Setup, Source};
+use crate::listening::{access, guard};
+use crate::running::Running;
 use crate::settings::flags::Flags;
 use crate::settings::{LogFormat, Settings};
-use crate::shop_files::ShopFiles;
+use crate::shop_files::{ShopFiles, Texts};
 use crate::token_keys;
 
 /// Who is speaking, in logs, traces and probes.
@@ -26,18 +27,46 @@ pub(crate) const SERVICE: telemetry::Service = telemetry::Service {
     version: env!("CARGO_PKG_VERSION"),
 };
 
-/// Serves until SIGTERM or SIGINT; says on `out` where it listens once it answers.
+/// Runs all services in one process until SIGTERM or SIGINT; says on `out` where it listens once it answers.
 ///
 /// # Errors
 /// When it cannot start, or cannot stop in time.
 pub(crate) async fn run(flags: Flags, out: &mut impl Write) -> anyhow::Result<()> {
+    if !flags.load()?.ledger.url.is_empty() {
+        return run_services(distributed::Services::ALL, flags, out).await;
+    }
+    until_stopped(&flags, out, async |settings, telemetry| {
+        let setup = setup(&flags.folder, settings)?;
+        embedded::start(setup, listeners(settings).await?, telemetry).await
+    })
+    .await
+}
+
+/// Runs `services` of a deployment of several processes, as [`run`] does.
+///
+/// # Errors
+/// As [`run`].
+pub(crate) async fn run_services(
+    services: distributed::Services,
+    flags: Flags,
+    out: &mut impl Write,
+) -> anyhow::Result<()> {
+    until_stopped(&flags, out, async |settings, telemetry| {
+        distributed::start(services, &flags.folder, settings, telemetry).await
+    })
+    .await
+}
+
+async fn until_stopped(
+    flags: &Flags,
+    out: &mut impl Write,
+    start: impl AsyncFnOnce(&Settings, &telemetry::Guard) -> anyhow::Result<Running>,
+) -> anyhow::Result<()> {
     let settings = flags.load()?;
     let telemetry = telemetry::init(SERVICE, &log_settings(&settings))?;
     ledger::metric::describe();
     let stop = shutdown::on_signal()?;
-    let setup = setup(&flags.folder, &settings)?;
-    let listeners = listeners(&settings).await?;
-    let running = embedded::start(setup, listeners, &telemetry).await?;
+    let running = start(&settings, &telemetry).await?;
     for (what, address) in &running.addresses {
         writeln!(out, "{what} on {address}")?;
     }
@@ -54,15 +83,18 @@ pub(crate) async fn run(flags: Flags, out: &mut impl Write) -> anyhow::Result<()
 /// Reads everything that a start needs, so that nothing is begun with a bad configuration.
 pub(crate) fn setup(folder: &Path, settings: &Settings) -> anyhow::Result<Setup> {
     let catalogue = Arc::new(catalogue_files::of_folder(folder)?);
+    // With the names of the files, which what is imported no longer has.
+    ShopFiles::load(folder, &settings.files, &catalogue)?;
+    let texts = Texts::load(folder, &settings.files)?;
     Ok(Setup {
-        shop: ShopFiles::load(folder, &settings.files, &catalogue)?,
+        shop: Source::Ledger(texts),
         catalogue,
         ledger: SqliteSettings {
             path: settings.ledger.path.clone(),
             max_bytes: (settings.ledger.max_bytes != 0).then_some(settings.ledger.max_bytes),
         },
         keyring: token_keys::load_or_make(&settings.token.keys_file)?,
-        guard: Guard::new(tokens(settings)?),
+        guard: guard(settings)?,
         token_ttl: SignedDuration::from_secs(i64::from(settings.token.ttl_secs)),
         snapshot_every: Duration::from_millis(u64::from(settings.health.snapshot_ms)),
         rebuild: SignedDuration::from_secs(i64::from(settings.health.rebuild_secs)),
@@ -70,29 +102,12 @@ pub(crate) fn setup(folder: &Path, settings: &Settings) -> anyhow::Result<Setup>
     })
 }
 
-fn tokens(settings: &Settings) -> anyhow::Result<Option<Tokens>> {
-    let file = &settings.auth.tokens_file;
-    if file.as_os_str().is_empty() {
-        return Ok(None);
-    }
-    let text = std::fs::read_to_string(file)
-        .with_context(|| format!("auth.tokens_file: cannot read {}", file.display()))?;
-    let tokens = Tokens::parse(&text).with_context(|| format!("auth.tokens_file: {}", file.display()))?;
-    Ok(Some(tokens))
-}
-
 async fn listeners(settings: &Settings) -> anyhow::Result<Listeners> {
-    let listen = &settings.listen;
-    let access = if !settings.auth.tokens_file.as_os_str().is_empty() {
-        Access::Tokens
-    } else if listen.insecure {
-        Access::Insecure
-    } else {
-        Access::Local
-    };
+    let (listen, access) = (&settings.listen, access(settings));
     Ok(Listeners {
         grpc: bind("listen.grpc", listen.grpc, access).await?,
         admin: bind("listen.admin", listen.admin, access).await?,
+        console: Some(bind("listen.console", listen.console, access).await?),
     })
 }
 

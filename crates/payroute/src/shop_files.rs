@@ -24,6 +24,25 @@ pub(crate) struct ShopFiles {
     pub(crate) policy: Policy,
 }
 
+/// A shop's files as they stand: what the control state is imported from.
+#[derive(Clone, Debug)]
+pub(crate) struct Texts {
+    /// The channel document.
+    pub(crate) channels: String,
+    /// The policy.
+    pub(crate) policy: String,
+}
+
+impl Texts {
+    /// The files that `files` names in `folder`.
+    pub(crate) fn load(folder: &Path, files: &Files) -> Result<Self, InvalidShop> {
+        Ok(Self {
+            channels: read(&folder.join(&files.channels))?,
+            policy: read(&folder.join(&files.policy))?,
+        })
+    }
+}
+
 /// Why the files cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum InvalidShop {

@@ -56,7 +56,21 @@ impl Server {
 
     /// Connections for batches and look-ups.
     pub(super) async fn pool(&self, connections: u32) -> Result<PgPool, OpenError> {
-        let options = self.options.clone().options([
+        let connecting = pool_options(connections).connect_with(self.short());
+        timeout(ACQUIRE_TIMEOUT * 2, connecting)
+            .await
+            .map_err(|_| self.unreachable(silent("connect")))?
+            .map_err(|error| self.unreachable(error))
+    }
+
+    /// The same, made when they are first needed.
+    pub(super) fn later_pool(&self, connections: u32) -> PgPool {
+        pool_options(connections).connect_lazy_with(self.short())
+    }
+
+    /// How connections for batches and look-ups are made.
+    fn short(&self) -> PgConnectOptions {
+        self.options.clone().options([
             ("statement_timeout", STATEMENT_MS),
             ("lock_timeout", LOCK_MS),
             // All that is asked here is found by an index. A plan is kept for long: one that was made while a partition
@@ -64,20 +78,7 @@ impl Server {
             ("enable_seqscan", "off"),
             ("enable_hashjoin", "off"),
             ("enable_mergejoin", "off"),
-        ]);
-        let connecting = pool_options(connections).connect_with(options);
-        timeout(ACQUIRE_TIMEOUT * 2, connecting)
-            .await
-            .map_err(|_| self.unreachable(silent("connect")))?
-            .map_err(|error| self.unreachable(error))
-    }
-
-    /// One connection that is used for a single thing and waits for nothing for long.
-    pub(super) fn listening_pool(&self) -> PgPool {
-        pool_options(1)
-            .idle_timeout(None)
-            .max_lifetime(None)
-            .connect_lazy_with(self.options.clone())
+        ])
     }
 
     /// A connection for work that may take long: no statement of it is cut short by the server.

@@ -6,7 +6,6 @@
 //! there and says nothing.
 
 mod attempt;
-mod changes;
 mod connect;
 pub(crate) mod control;
 mod decision;
@@ -37,7 +36,6 @@ use control::PostgresControl;
 use failure::{Failure, Setback};
 use partition::Days;
 
-pub use changes::Changes;
 pub use housekeeping::Housekept;
 pub use migrate::Migrated;
 
@@ -102,18 +100,33 @@ impl PostgresLedger {
         let server = Server::at(&settings.url)?;
         migrate::run(&server).await?;
         let pool = server.pool(settings.max_connections.max(1)).await?;
-        let ledger = Self {
-            failure: Failure::of(server.to_string()),
-            pool,
-            days: Days::default(),
-            retention_days: settings.retention_days,
-            server,
-        };
+        let ledger = Self::of(server, pool, settings);
         ledger.prepare_days().await.map_err(|error| OpenError::Failed {
             ledger: ledger.server.to_string(),
             source: std::sync::Arc::new(error),
         })?;
         Ok(ledger)
+    }
+
+    /// The ledger at a server that is asked nothing yet: for a process that must start while the server is away, and has
+    /// a spool. The schema must be there when the server is back.
+    ///
+    /// # Errors
+    /// When the address cannot be read.
+    pub fn unopened(settings: &Settings) -> Result<Self, OpenError> {
+        let server = Server::at(&settings.url)?;
+        let pool = server.later_pool(settings.max_connections.max(1));
+        Ok(Self::of(server, pool, settings))
+    }
+
+    fn of(server: Server, pool: PgPool, settings: &Settings) -> Self {
+        Self {
+            failure: Failure::of(server.to_string()),
+            pool,
+            days: Days::default(),
+            retention_days: settings.retention_days,
+            server,
+        }
     }
 
     /// Brings the ledger at `url` to the present schema, and says what that took.
@@ -128,12 +141,6 @@ impl PostgresLedger {
     #[must_use]
     pub fn control(&self) -> PostgresControl {
         PostgresControl::new(self.pool.clone())
-    }
-
-    /// Watches for changes of the control state; see [`Changes`]. On a connection of its own.
-    #[must_use]
-    pub fn changes(&self) -> Changes {
-        Changes::watch(&self.server)
     }
 
     async fn write(&self, batch: &Batch) -> Result<Committed, LedgerError> {

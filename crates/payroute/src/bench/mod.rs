@@ -23,7 +23,7 @@ use proto::v1;
 use tokio::net::TcpListener;
 
 use crate::cli::BenchArgs;
-use crate::embedded::{self, Listeners, Setup};
+use crate::embedded::{self, Listeners, Setup, Source};
 use crate::running::Running;
 use crate::serve::SERVICE;
 use crate::shop_files::ShopFiles;
@@ -115,7 +115,7 @@ fn show(out: &mut impl Write, connections: u16, subject: Subject, figures: &Figu
 async fn start(data: &Path, telemetry: &telemetry::Guard) -> anyhow::Result<(SocketAddr, Running)> {
     let catalogue = Arc::new(Catalogue::built_in()?);
     let setup = Setup {
-        shop: ShopFiles::example(&catalogue)?,
+        shop: Source::Fixed(ShopFiles::example(&catalogue)?),
         catalogue,
         ledger: SqliteSettings {
             path: data.join("payroute.db"),
@@ -131,6 +131,7 @@ async fn start(data: &Path, telemetry: &telemetry::Guard) -> anyhow::Result<(Soc
     let listeners = Listeners {
         grpc: TcpListener::bind("127.0.0.1:0").await?,
         admin: TcpListener::bind("127.0.0.1:0").await?,
+        console: None,
     };
     let address = listeners.grpc.local_addr()?;
     Ok((address, embedded::start(setup, listeners, telemetry).await?))

@@ -209,6 +209,7 @@ async fn listeners() -> anyhow::Result<Listeners> {
     Ok(Listeners {
         grpc: bind("demo gRPC", free, Access::Local).await?,
         admin: bind("demo probes", free, Access::Local).await?,
+        console: None,
     })
 }
 

@@ -17,7 +17,7 @@ use simulator::scenario::quantity::Positive;
 use simulator::scenario::shipped::SHIPPED;
 use simulator::world::World;
 
-use crate::embedded::Setup;
+use crate::embedded::{Setup, Source};
 use crate::shop_files::ShopFiles;
 use crate::token_keys;
 
@@ -41,7 +41,7 @@ pub(super) fn setup(world: &World, folder: &Path) -> anyhow::Result<Setup> {
     let mut shop = ShopFiles::example(&catalogue)?;
     shop.configuration = simulated(shop.configuration, world)?;
     Ok(Setup {
-        shop,
+        shop: Source::Fixed(shop),
         catalogue,
         ledger: SqliteSettings {
             path: folder.join("payroute.db"),

@@ -144,27 +144,3 @@ async fn a_server_that_stands_still_is_given_up_and_used_again() {
     assert!(waited < Duration::from_secs(10), "{waited:?}");
     assert_eq!(again.unwrap().attempts, [Recorded::New]);
 }
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn word_of_a_change_arrives_also_after_the_server_was_gone() {
-    let (mut server, url) = own().await;
-    let ledger = open(&url).await;
-    let mut changes = ledger.changes();
-    let soon = Duration::from_secs(20);
-    // The connection itself counts as the first one.
-    timeout(soon, changes.changed()).await.unwrap();
-    let say = "select pg_notify('payroute_control', '')";
-    sqlx::query(say).execute(&ledger.pool).await.unwrap();
-    timeout(soon, changes.changed()).await.unwrap();
-    let server = tokio::task::spawn_blocking(move || {
-        server.kill();
-        server.restart().unwrap();
-        server
-    })
-    .await
-    .unwrap();
-    timeout(soon, changes.changed()).await.unwrap();
-    sqlx::query(say).execute(&ledger.pool).await.unwrap();
-    timeout(soon, changes.changed()).await.unwrap();
-    drop(server);
-}

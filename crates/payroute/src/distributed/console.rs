@@ -1,0 +1,34 @@
+//! The console as a process: the control plane.
+
+use std::sync::Arc;
+
+use access::Guard;
+use ledger::Ledger;
+
+use super::listen;
+use super::stores::Stores;
+use super::watching::Watching;
+use crate::running::{IN_FLIGHT, REST, Running};
+
+/// Adds the console's tasks.
+pub(super) async fn add(
+    running: &mut Running,
+    stores: &Stores,
+    watching: &Watching,
+    guard: Guard,
+) -> anyhow::Result<()> {
+    let settings = &stores.settings;
+    let listener = listen("listen.console", settings.listen.console, settings).await?;
+    running.addresses.push((REST, listener.local_addr()?));
+    let parts = console::Parts {
+        control: Arc::clone(&stores.control),
+        ledger: Arc::clone(&stores.ledger) as Arc<dyn Ledger>,
+        live: Arc::clone(&watching.live),
+        catalogue: Arc::clone(&stores.catalogue),
+        clock: Arc::clone(&stores.clock),
+        guard,
+    };
+    running.stage("calls of the control plane", Some(IN_FLIGHT));
+    running.spawn(|stop| crate::serving::rest(listener, parts, stop));
+    Ok(())
+}

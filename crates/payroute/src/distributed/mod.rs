@@ -1,0 +1,114 @@
+//! Many processes: routers, monitors and the console as services of their own, on Postgres and Redis.
+//!
+//! Any number of each, in a process alone or together: `payroute serve` with both stores runs one of each in one
+//! process. A router starts and goes on while either store is away; a monitor and the console need them.
+
+mod console;
+mod monitor;
+mod router;
+mod stores;
+mod watching;
+
+use std::path::Path;
+
+use anyhow::Context as _;
+use telemetry::listen::bind;
+use telemetry::probes::Readiness;
+use tokio::net::TcpListener;
+
+use crate::listening::{access, guard};
+use crate::running::{PROBES, Running};
+use crate::settings::Settings;
+
+pub(crate) use stores::{ledger_settings, open_for_tools};
+
+use stores::Stores;
+use watching::Watching;
+
+/// What a process does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Services {
+    /// Answers Route and `ReportOutcome`.
+    pub(crate) router: bool,
+    /// Counts outcomes and keeps the fleet's brain.
+    pub(crate) monitor: bool,
+    /// Answers the control plane.
+    pub(crate) console: bool,
+}
+
+impl Services {
+    /// All of them.
+    pub(crate) const ALL: Self = Self {
+        router: true,
+        monitor: true,
+        console: true,
+    };
+    /// The router alone.
+    pub(crate) const ROUTER: Self = Self {
+        router: true,
+        monitor: false,
+        console: false,
+    };
+    /// The monitor alone.
+    pub(crate) const MONITOR: Self = Self {
+        router: false,
+        monitor: true,
+        console: false,
+    };
+    /// The console alone.
+    pub(crate) const CONSOLE: Self = Self {
+        router: false,
+        monitor: false,
+        console: true,
+    };
+}
+
+/// Starts `services`; when it returns, they answer.
+///
+/// # Errors
+/// When a setting is wrong, an address is taken, or a store that a service cannot start without is away.
+pub(crate) async fn start(
+    services: Services,
+    folder: &Path,
+    settings: &Settings,
+    telemetry: &telemetry::Guard,
+) -> anyhow::Result<Running> {
+    let guard = guard(settings)?;
+    stats::redis::metric::describe();
+    let stores = Stores::open(services, folder, settings).await?;
+    let mut running = Running::new(Readiness::until(&[]));
+    let watching = if services.router || services.console {
+        Some(Watching::begin(&stores).await?)
+    } else {
+        None
+    };
+    if let Some(watching) = watching.as_ref().filter(|_| services.router) {
+        router::add(&mut running, &stores, watching, guard.clone()).await?;
+    }
+    if let Some(watching) = watching.as_ref().filter(|_| services.console) {
+        console::add(&mut running, &stores, watching, guard.clone()).await?;
+    }
+    running.stage("background tasks", None);
+    if let Some(watching) = watching {
+        watching.add(&mut running, &stores);
+    }
+    if services.monitor {
+        monitor::add(&mut running, &stores).await?;
+    }
+    let admin = listen("listen.admin", settings.listen.admin, settings).await?;
+    running.addresses.push((PROBES, admin.local_addr()?));
+    let probes = crate::serving::probes(&running, telemetry, guard);
+    running.serve_probes(admin, probes);
+    Ok(running)
+}
+
+/// Listens where setting `name` says.
+async fn listen(
+    name: &'static str,
+    address: std::net::SocketAddr,
+    settings: &Settings,
+) -> anyhow::Result<TcpListener> {
+    bind(name, address, access(settings))
+        .await
+        .with_context(|| format!("{name}: cannot listen"))
+}

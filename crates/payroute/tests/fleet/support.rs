@@ -1,0 +1,247 @@
+//! A whole deployment on this machine: Postgres, Redis, routers, monitors, each a process of its own.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use proto::v1;
+use proto::v1::channel_health_service_client::ChannelHealthServiceClient;
+use proto::v1::routing_service_client::RoutingServiceClient;
+use rig::{Postgres, Program, Redis};
+use tempfile::TempDir;
+use tokio::time::Instant;
+use tonic::transport::{Channel, Endpoint};
+
+/// How long a test waits for what must come.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A deployment. Dropping it takes everything down.
+pub(crate) struct Fleet {
+    /// The ledger's server.
+    pub(crate) postgres: Postgres,
+    /// The statistics' server.
+    pub(crate) redis: Redis,
+    /// The running routers; one that was killed is `None`.
+    pub(crate) routers: Vec<Option<Router>>,
+    /// The running monitors.
+    pub(crate) monitors: Vec<Option<Program>>,
+    database: String,
+    redis_url: String,
+    data: TempDir,
+}
+
+/// A router.
+pub(crate) struct Router {
+    /// The process.
+    pub(crate) program: Program,
+    /// Where it answers gRPC.
+    pub(crate) grpc: SocketAddr,
+    /// Where it answers HTTP.
+    pub(crate) admin: SocketAddr,
+}
+
+/// What a fleet is started with.
+pub(crate) struct Plan {
+    /// How many routers.
+    pub(crate) routers: usize,
+    /// How many monitors.
+    pub(crate) monitors: usize,
+    /// What Redis is started with.
+    pub(crate) redis: Vec<&'static str>,
+}
+
+impl Default for Plan {
+    fn default() -> Self {
+        Self {
+            routers: 2,
+            monitors: 2,
+            redis: vec![
+                "--save",
+                "",
+                "--appendonly",
+                "no",
+                "--maxmemory-policy",
+                "noeviction",
+            ],
+        }
+    }
+}
+
+impl Fleet {
+    /// Two routers and two monitors.
+    pub(crate) fn start() -> Self {
+        Self::planned(&Plan::default())
+    }
+
+    /// As `plan` says.
+    pub(crate) fn planned(plan: &Plan) -> Self {
+        let redis = Redis::start_with(&plan.redis).expect("Redis starts");
+        let url = redis.url();
+        Self::on(plan, redis, url)
+    }
+
+    /// As `plan` says, with the services speaking to Redis at `redis_url`: a proxy, say.
+    pub(crate) fn on(plan: &Plan, redis: Redis, redis_url: String) -> Self {
+        let postgres = Postgres::start().expect("Postgres starts");
+        let database = postgres.database().expect("a database");
+        let data = tempfile::tempdir().expect("a folder");
+        let mut fleet = Self {
+            postgres,
+            redis,
+            routers: Vec::new(),
+            monitors: Vec::new(),
+            database,
+            redis_url,
+            data,
+        };
+        fleet.run(&["migrate"]);
+        fleet.run(&[
+            "config",
+            "import",
+            "--config",
+            &example_config().display().to_string(),
+        ]);
+        for number in 0..plan.routers {
+            let router = fleet.router(number, &[]);
+            fleet.routers.push(Some(router));
+        }
+        for number in 0..plan.monitors {
+            let monitor = fleet.monitor(number, &[]);
+            fleet.monitors.push(Some(monitor));
+        }
+        fleet
+    }
+
+    /// Starts router `number`, on the data it had.
+    pub(crate) fn router(&self, number: usize, flags: &[&str]) -> Router {
+        let mut command = self.service("router", number);
+        let labels = ["gRPC on", "probes on"];
+        let program = Program::start(command.args(flags), &labels).expect("a router starts");
+        let [grpc, admin] = labels.map(|label| program.address(label));
+        Router { program, grpc, admin }
+    }
+
+    /// Starts monitor `number`.
+    pub(crate) fn monitor(&self, number: usize, flags: &[&str]) -> Program {
+        let mut command = self.service("monitor", number);
+        Program::start(command.args(flags), &["probes on"]).expect("a monitor starts")
+    }
+
+    /// Kills router `number` as a power cut would.
+    pub(crate) fn kill_router(&mut self, number: usize) {
+        let router = self.routers[number].take().expect("it runs");
+        router.program.kill().expect("it was running");
+    }
+
+    /// Starts router `number` again.
+    pub(crate) fn restart_router(&mut self, number: usize) {
+        self.routers[number] = Some(self.router(number, &[]));
+    }
+
+    /// Kills monitor `number` as a power cut would.
+    pub(crate) fn kill_monitor(&mut self, number: usize) {
+        let monitor = self.monitors[number].take().expect("it runs");
+        monitor.kill().expect("it was running");
+    }
+
+    /// Starts monitor `number` again.
+    pub(crate) fn restart_monitor(&mut self, number: usize) {
+        self.monitors[number] = Some(self.monitor(number, &[]));
+    }
+
+    /// Runs a command against the deployment's stores to its end.
+    pub(crate) fn run(&self, arguments: &[&str]) -> String {
+        let mut command = payroute();
+        self.settings(&mut command, "once");
+        let output = command.args(arguments).output().expect("payroute runs");
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{arguments:?}: {said}");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    fn service(&self, name: &str, number: usize) -> Command {
+        let mut command = payroute();
+        self.settings(&mut command, &format!("{name}-{number}"));
+        command.arg(name);
+        command
+    }
+
+    fn settings(&self, command: &mut Command, process: &str) {
+        let data = self.data.path();
+        let own = data.join(process);
+        for variable in ["GRPC", "ADMIN", "CONSOLE"] {
+            command.env(format!("PAYROUTE_LISTEN__{variable}"), "127.0.0.1:0");
+        }
+        command.env("PAYROUTE_LEDGER__URL", &self.database);
+        command.env("PAYROUTE_REDIS__URL", &self.redis_url);
+        command.env("PAYROUTE_TOKEN__KEYS_FILE", data.join("token-keys"));
+        command.env("PAYROUTE_SPOOL__PATH", own.join("spool"));
+        command.env("PAYROUTE_STATE__PATH", own.join("state"));
+        command.env("PAYROUTE_LOG__FILTER", "warn");
+        command.env("PAYROUTE_FILES__CHANNELS", example_config().join("channels.yaml"));
+        command.env("PAYROUTE_FILES__POLICY", example_config().join("policy.yaml"));
+    }
+
+    /// The addresses of the routers that run.
+    pub(crate) fn addresses(&self) -> Vec<SocketAddr> {
+        self.routers.iter().flatten().map(|router| router.grpc).collect()
+    }
+
+    /// A number that the database answers with.
+    pub(crate) fn count(&self, sql: &str) -> u64 {
+        let name = self.database.rsplit('/').next().expect("a name");
+        let said = self.postgres.ask(name, sql).expect("Postgres answers");
+        said.parse().expect("a number")
+    }
+}
+
+/// The built command.
+fn payroute() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_payroute"));
+    command
+        .env_clear()
+        .env("PATH", std::env::var_os("PATH").unwrap_or_default());
+    command
+}
+
+/// The example configuration of the repository.
+fn example_config() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../config")
+}
+
+/// A client of the routing service at `address`, on a connection of its own.
+pub(crate) async fn routing(
+    address: SocketAddr,
+) -> Result<RoutingServiceClient<Channel>, tonic::transport::Error> {
+    let endpoint = Endpoint::from_shared(format!("http://{address}"))?;
+    Ok(RoutingServiceClient::new(endpoint.connect().await?))
+}
+
+/// Outcomes of the last hour on all channels together, as the router at `address` knows them.
+pub(crate) async fn counted(address: SocketAddr) -> u64 {
+    let endpoint = Endpoint::from_shared(format!("http://{address}")).expect("an endpoint");
+    let channel = endpoint.connect().await.expect("it listens");
+    let answer = ChannelHealthServiceClient::new(channel)
+        .list_channel_health(v1::ListChannelHealthRequest::default())
+        .await
+        .expect("health answers")
+        .into_inner();
+    let windows = answer.channels.iter().flat_map(|channel| &channel.windows);
+    windows
+        .filter(|view| view.window_secs == 3_600)
+        .map(|view| view.total)
+        .sum()
+}
+
+/// Waits until `probe` gives something, asking again and again; says what it waited for when it does not come.
+pub(crate) async fn eventually<T>(what: &str, mut probe: impl AsyncFnMut() -> Option<T>) -> T {
+    let began = Instant::now();
+    while began.elapsed() < PATIENCE {
+        if let Some(found) = probe().await {
+            return found;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("waited {PATIENCE:?} in vain for {what}");
+}
