@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::policy_command::PolicyCommand;
+use crate::probe_command::Probe;
 use crate::settings::flags::Flags;
 use crate::simulate::Simulate;
 
@@ -25,6 +26,8 @@ pub(crate) enum Command {
     Demo(Demo),
     /// Run all services of the embedded mode in one process
     Serve(Flags),
+    /// Ask the service on this machine whether it is ready: exit code 0 if it is
+    Probe(Probe),
     /// Look at configuration
     Config {
         /// What about it.

@@ -7,6 +7,7 @@ mod ctl;
 mod demo;
 mod embedded;
 mod policy_command;
+mod probe_command;
 mod referee;
 mod serve;
 mod settings;
@@ -54,6 +55,7 @@ async fn carry_out(command: Command) -> anyhow::Result<()> {
         Command::Config { command } => config_command::run(command, &mut out),
         Command::Ctl(ctl) => ctl::run(ctl, &mut out).await,
         Command::Policy { command } => policy_command::run(&command, &mut out),
+        Command::Probe(probe) => probe_command::run(probe, &mut out).await,
         Command::Simulate(arguments) => simulate::run(&arguments, &mut out),
         Command::Token { command } => token_command::run(command, &mut out),
         Command::Referee { addr } => referee::serve(addr, &mut out).await,
