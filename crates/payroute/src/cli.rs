@@ -8,6 +8,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::policy_command::PolicyCommand;
 use crate::probe_command::Probe;
 use crate::settings::flags::Flags;
+use crate::shoppers_command::Shoppers;
 use crate::simulate::Simulate;
 
 /// Payroute routes every payment to the channel that is likeliest to succeed now.
@@ -42,6 +43,8 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: PolicyCommand,
     },
+    /// Let simulated shoppers pay through running routers, on simulated channels
+    Shoppers(Shoppers),
     /// Play simulated outages against a routing policy, beside other ways to route
     Simulate(Simulate),
     /// Let a simulator ask the brain where simulated payments go; loopback only, keeps nothing

@@ -1,6 +1,8 @@
 //! The `payroute` command.
 
+mod bearer;
 mod bench;
+mod checkout;
 mod cli;
 mod config_command;
 mod ctl;
@@ -9,9 +11,11 @@ mod embedded;
 mod policy_command;
 mod probe_command;
 mod referee;
+mod scenarios;
 mod serve;
 mod settings;
 mod shop_files;
+mod shoppers_command;
 mod simulate;
 mod token_command;
 mod token_keys;
@@ -56,6 +60,7 @@ async fn carry_out(command: Command) -> anyhow::Result<()> {
         Command::Ctl(ctl) => ctl::run(ctl, &mut out).await,
         Command::Policy { command } => policy_command::run(&command, &mut out),
         Command::Probe(probe) => probe_command::run(probe, &mut out).await,
+        Command::Shoppers(shoppers) => shoppers_command::run(shoppers, &mut out).await,
         Command::Simulate(arguments) => simulate::run(&arguments, &mut out),
         Command::Token { command } => token_command::run(command, &mut out),
         Command::Referee { addr } => referee::serve(addr, &mut out).await,

@@ -10,31 +10,18 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
 use proto::v1;
 use proto::v1::channel_health_service_client::ChannelHealthServiceClient;
 use proto::v1::routing_service_client::RoutingServiceClient;
-use tonic::metadata::{Ascii, MetadataValue};
+use tonic::Status;
 use tonic::transport::{Channel, Endpoint};
-use tonic::{Request, Status};
 
+use crate::bearer::Bearer;
 use crate::cli::{Ctl, CtlCommand, KnownNow, ReportArgs, ReportedResult, ResolveArgs, RouteArgs};
-
-/// Carries the bearer token, if there is one.
-#[derive(Clone)]
-struct Bearer(Option<MetadataValue<Ascii>>);
-
-impl tonic::service::Interceptor for Bearer {
-    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
-        if let Some(token) = &self.0 {
-            request.metadata_mut().insert("authorization", token.clone());
-        }
-        Ok(request)
-    }
-}
 
 /// Runs one command against the service, and prints what it answers to `out`.
 ///
 /// # Errors
 /// When the service cannot be reached or refuses.
 pub(crate) async fn run(ctl: Ctl, out: &mut impl Write) -> anyhow::Result<()> {
-    let bearer = bearer(&ctl)?;
+    let bearer = Bearer::from_file(ctl.token_file.as_deref())?;
     let endpoint = Endpoint::from_shared(format!("http://{}", ctl.addr))?;
     let unreachable = || format!("no service answers at {}; is `payroute serve` running?", ctl.addr);
     let connection: Channel = endpoint.connect().await.with_context(unreachable)?;
@@ -85,19 +72,6 @@ pub(crate) async fn run(ctl: Ctl, out: &mut impl Write) -> anyhow::Result<()> {
         }
     }
     Ok(())
-}
-
-fn bearer(ctl: &Ctl) -> anyhow::Result<Bearer> {
-    let Some(file) = &ctl.token_file else {
-        return Ok(Bearer(None));
-    };
-    let token = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
-    let header = format!("Bearer {}", token.trim());
-    let mut header: MetadataValue<Ascii> = header
-        .parse()
-        .with_context(|| format!("{} does not hold a token", file.display()))?;
-    header.set_sensitive(true);
-    Ok(Bearer(Some(header)))
 }
 
 /// The service's own words: its message names every field that is wrong.
