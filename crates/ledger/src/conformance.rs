@@ -3,6 +3,7 @@
 //! `open` is an `async fn() -> (Arc<dyn Ledger>, T)` that gives an empty ledger; `T` is whatever must live as long.
 
 mod attempts;
+pub(crate) mod control;
 mod payments;
 pub(crate) mod sample;
 mod writing;
@@ -54,3 +55,28 @@ macro_rules! conformance {
 }
 
 pub(crate) use conformance;
+
+/// As `conformance!`, for the control state: `$open` is an `async fn() -> (Arc<dyn ControlStore>, T)`.
+macro_rules! control_conformance {
+    ($open:path: $($rule:ident)+) => {
+        $(
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $rule() {
+                let (store, _alive) = $open().await;
+                $crate::conformance::control::$rule(store).await;
+            }
+        )+
+    };
+    ($open:path) => {
+        $crate::conformance::control_conformance!($open:
+            an_empty_store_has_no_control_state
+            a_change_is_read_as_it_was_answered
+            a_stale_change_changes_nothing
+            policies_are_kept_by_version
+            files_are_imported_once_and_again_when_they_change
+            eight_at_once_change_one_after_the_other
+        );
+    };
+}
+
+pub(crate) use control_conformance;

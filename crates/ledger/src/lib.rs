@@ -4,11 +4,14 @@
 //! embedded mode. [`Writer`] stands in front of any of them: it turns the calls of many callers into few
 //! transactions (group commit), so that "acknowledged" can mean "on the disk" at thousands of attempts a second.
 //!
+//! [`control`] is the other half: what operators change while Payroute runs, by revision, with an audit log.
+//!
 //! Rows and statements never leave the crate: callers see the records of [`attempt`], [`decision`] and [`payment`].
 
 pub mod attempt;
 #[cfg(test)]
 mod conformance;
+pub mod control;
 pub mod decision;
 pub mod error;
 pub mod metric;

@@ -12,6 +12,12 @@ pub const COMMIT_ROWS: &str = "payroute_ledger_commit_rows";
 pub const COMMIT_DURATION: &str = "payroute_ledger_commit_duration_seconds";
 /// Transactions that failed; their callers were told.
 pub const COMMIT_FAILURES: &str = "payroute_ledger_commit_failures_total";
+/// The revision of the configuration that this process uses.
+pub const CONTROL_REVISION: &str = "payroute_control_revision";
+/// Time since the ledger last told which revision of the configuration is the present one.
+pub const CONTROL_AGE: &str = "payroute_control_age_seconds";
+/// Revisions of the configuration that this process could not use; it goes on with the one before.
+pub const CONTROL_REFUSED: &str = "payroute_control_refused_total";
 
 /// Tells the installed recorder what the metrics mean. Once, at start.
 pub fn describe() {
@@ -29,5 +35,18 @@ pub fn describe() {
     describe_counter!(
         COMMIT_FAILURES,
         "Transactions that failed; their callers were told."
+    );
+    describe_gauge!(
+        CONTROL_REVISION,
+        "The revision of the configuration that this process uses."
+    );
+    describe_gauge!(
+        CONTROL_AGE,
+        Unit::Seconds,
+        "Time since the ledger last told which revision of the configuration is the present one."
+    );
+    describe_counter!(
+        CONTROL_REFUSED,
+        "Revisions of the configuration that this process could not use; it goes on with the one before."
     );
 }

@@ -1,7 +1,6 @@
 //! The embedded mode: routing, ledger, monitor and probes in one process.
 
 use access::{Guard, Scope};
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,17 +21,18 @@ use router::token::Keyring;
 use stats::live::Live;
 use stats::stream::{CAPACITY, Publisher, stream};
 use telemetry::probes::{Probes, Readers, Readiness};
-use telemetry::shutdown::{DEADLINE, Drain};
 use tokio::net::TcpListener;
-use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::running::Running;
 use crate::shop_files::ShopFiles;
 
-/// The condition that turns when the process begins to stop.
-const NOT_STOPPING: &str = "not_stopping";
+/// What the operator is told of an address.
+pub(crate) const GRPC: &str = "gRPC";
+/// As above.
+pub(crate) const PROBES: &str = "probes";
 
-/// How long calls in flight may take to be answered, within [`DEADLINE`].
+/// How long calls in flight may take to be answered, within the time that stopping may take.
 const IN_FLIGHT: Duration = Duration::from_secs(3);
 
 /// What an embedded Payroute is started with.
@@ -57,23 +57,6 @@ pub(crate) struct Setup {
     pub(crate) clock: SharedClock,
 }
 
-/// A running Payroute.
-pub(crate) struct Embedded {
-    /// Where it answers gRPC.
-    pub(crate) grpc: SocketAddr,
-    /// Where it answers HTTP.
-    pub(crate) admin: SocketAddr,
-    readiness: Readiness,
-    writer: Writer,
-    servers: CancellationToken,
-    counting: CancellationToken,
-    grpc_task: JoinHandle<()>,
-    monitor_task: JoinHandle<()>,
-    probes_task: JoinHandle<()>,
-    /// Cancelled when one of the tasks ends.
-    ended: CancellationToken,
-}
-
 /// Where to listen.
 pub(crate) struct Listeners {
     /// For gRPC.
@@ -82,127 +65,88 @@ pub(crate) struct Listeners {
     pub(crate) admin: TcpListener,
 }
 
-impl Embedded {
-    /// Starts everything; when it returns, calls are answered. `probes` tells who is speaking and has the metrics.
-    pub(crate) async fn start(
-        setup: Setup,
-        listeners: Listeners,
-        telemetry: &telemetry::Guard,
-    ) -> anyhow::Result<Self> {
-        let (grpc, admin) = (listeners.grpc.local_addr()?, listeners.admin.local_addr()?);
-        let ledger = open_ledger(&setup.ledger).await?;
-        let now = setup.clock.now();
-        let mut brain = Brain::new(Params::default());
-        let shop = Shop::open(setup.shop.configuration, setup.shop.policy, &mut brain);
-        let channels: Vec<ChannelId> = shop
-            .channels
-            .iter()
-            .map(|(_, channel)| channel.id.clone())
-            .collect();
-        let live = Arc::new(Live::new(
-            brain,
-            HealthSnapshot::take(0, now, &Windows::default(), []),
-        ));
+/// Starts everything; when it returns, calls are answered. `telemetry` tells who is speaking and has the metrics.
+///
+/// # Errors
+/// When the ledger cannot be opened or read back.
+pub(crate) async fn start(
+    setup: Setup,
+    listeners: Listeners,
+    telemetry: &telemetry::Guard,
+) -> anyhow::Result<Running> {
+    let (grpc, admin) = (listeners.grpc.local_addr()?, listeners.admin.local_addr()?);
+    let ledger = open_ledger(&setup.ledger).await?;
+    let now = setup.clock.now();
+    let mut brain = Brain::new(Params::default());
+    let shop = Shop::open(setup.shop.configuration, setup.shop.policy, &mut brain);
+    let channels: Vec<ChannelId> = shop
+        .channels
+        .iter()
+        .map(|(_, channel)| channel.id.clone())
+        .collect();
+    let live = Arc::new(Live::new(
+        brain,
+        HealthSnapshot::take(0, now, &Windows::default(), []),
+    ));
 
-        let mut monitor = Monitor::new(Arc::clone(&live), channels, Arc::clone(&setup.clock));
-        let since = monitor::rebuild::since(now, setup.rebuild);
-        let counted = monitor
-            .rebuild(&*ledger, since)
-            .await
-            .context("cannot read the ledger back")?;
-        tracing::info!(counted, "{counted} outcomes were read back from the ledger");
+    let mut monitor = Monitor::new(Arc::clone(&live), channels, Arc::clone(&setup.clock));
+    let since = monitor::rebuild::since(now, setup.rebuild);
+    let counted = monitor
+        .rebuild(&*ledger, since)
+        .await
+        .context("cannot read the ledger back")?;
+    tracing::info!(counted, "{counted} outcomes were read back from the ledger");
 
-        // The monitor calls with every snapshot; twice that without a call is a stall of our own.
-        let heartbeat = SignedDuration::try_from(2 * setup.snapshot_every)?;
-        live.with_brain(|brain| brain.expect_calls_every(heartbeat));
-        let (publisher, consumer) = stream(CAPACITY);
-        let writer = spawn_writer(Arc::clone(&ledger), publisher.clone());
-        let routing = Arc::new(Routing::new(Parts {
-            shop,
-            live: Arc::clone(&live),
-            catalogue: setup.catalogue,
-            keyring: setup.keyring,
-            writer: writer.clone(),
-            ledger,
-            outcomes: publisher,
-            clock: setup.clock,
-            token_ttl: setup.token_ttl,
-            rng: rand::make_rng(),
-        })?);
+    // The monitor calls with every snapshot; twice that without a call is a stall of our own.
+    let heartbeat = SignedDuration::try_from(2 * setup.snapshot_every)?;
+    live.with_brain(|brain| brain.expect_calls_every(heartbeat));
+    let (publisher, consumer) = stream(CAPACITY);
+    let writer = spawn_writer(Arc::clone(&ledger), publisher.clone());
+    let routing = Arc::new(Routing::new(Parts {
+        shop,
+        live: Arc::clone(&live),
+        catalogue: setup.catalogue,
+        keyring: setup.keyring,
+        writer: writer.clone(),
+        ledger,
+        outcomes: publisher,
+        clock: setup.clock,
+        token_ttl: setup.token_ttl,
+        rng: rand::make_rng(),
+    })?);
 
-        let readiness = Readiness::until(&[]);
-        let (servers, counting) = (CancellationToken::new(), CancellationToken::new());
-        let ended = CancellationToken::new();
-        let guard = setup.guard.clone();
-        let services = Services {
-            routing,
-            live,
-            guard: setup.guard,
-            readiness: readiness.clone(),
-        };
-        let probes = Probes {
-            service: telemetry.service(),
-            metrics: telemetry.metrics(),
-            readiness: readiness.clone(),
-            readers: Readers::of(move |header| guard.admit(header, Scope::Read).is_ok()),
-        };
-        Ok(Self {
-            grpc,
-            admin,
-            readiness,
-            writer,
-            grpc_task: spawn(serve_grpc(listeners.grpc, services, servers.clone()), &ended),
-            monitor_task: spawn(
-                monitor.run(consumer, setup.snapshot_every, counting.clone()),
-                &ended,
-            ),
-            probes_task: spawn(serve_probes(listeners.admin, probes, counting.clone()), &ended),
-            ended,
-            servers,
-            counting,
-        })
-    }
+    let readiness = Readiness::until(&[]);
+    let guard = setup.guard.clone();
+    let services = Services {
+        routing,
+        live,
+        guard: setup.guard,
+        readiness: readiness.clone(),
+    };
+    let probes = Probes {
+        service: telemetry.service(),
+        metrics: telemetry.metrics(),
+        readiness: readiness.clone(),
+        readers: Readers::of(move |header| guard.admit(header, Scope::Read).is_ok()),
+    };
+    let mut running = Running::new(readiness);
+    running.addresses = vec![(GRPC, grpc), (PROBES, admin)];
+    // A caller that never reads its answer must not keep the ledger from being closed.
+    running.stage("calls in flight", Some(IN_FLIGHT));
+    running.spawn(|stop| serve_grpc(listeners.grpc, services, stop));
+    running.stage("the ledger", None);
+    running.spawn(|stop| close(writer, stop));
+    running.stage("the monitor", None);
+    running.spawn(|stop| monitor.run(consumer, setup.snapshot_every, stop));
+    running.serve_probes(listeners.admin, probes);
+    Ok(running)
+}
 
-    /// Waits until a service ends by itself, which it does only when it has failed.
-    pub(crate) async fn failed(&self) {
-        self.ended.cancelled().await;
-    }
-
-    /// Stops in order: no new calls, calls in flight are answered, what was accepted is durable and counted.
-    ///
-    /// # Errors
-    /// When it takes longer than [`DEADLINE`].
-    pub(crate) async fn stop(self) -> anyhow::Result<()> {
-        self.readiness.set(NOT_STOPPING, false);
-        let Self {
-            servers,
-            counting,
-            writer,
-            ..
-        } = self;
-        let (grpc_task, monitor_task, probes_task) = (self.grpc_task, self.monitor_task, self.probes_task);
-        let drain = Drain::new()
-            .then("calls in flight", async move {
-                servers.cancel();
-                // A caller that never reads its answer must not keep the ledger from being closed.
-                if tokio::time::timeout(IN_FLIGHT, grpc_task).await.is_err() {
-                    tracing::warn!(
-                        "calls were still in flight after {} s and are given up",
-                        IN_FLIGHT.as_secs()
-                    );
-                }
-            })
-            .then("the ledger", async move {
-                if let Err(error) = writer.close().await {
-                    tracing::error!(%error, "the ledger was not closed: {error}");
-                }
-            })
-            .then("the monitor", async move {
-                counting.cancel();
-                let _ = tokio::join!(monitor_task, probes_task);
-            });
-        drain.within(DEADLINE).await?;
-        Ok(())
+/// Closes the ledger once nobody writes any more: everything that was accepted is durable then.
+async fn close(writer: Writer, stop: CancellationToken) {
+    stop.cancelled().await;
+    if let Err(error) = writer.close().await {
+        tracing::error!(%error, "the ledger was not closed: {error}");
     }
 }
 
@@ -225,23 +169,8 @@ fn spawn_writer(ledger: Arc<dyn Ledger>, outcomes: Publisher) -> Writer {
     })
 }
 
-/// Runs `task`, and says so through `ended` when it is over, however it ends.
-fn spawn(task: impl Future<Output = ()> + Send + 'static, ended: &CancellationToken) -> JoinHandle<()> {
-    let ended = ended.clone().drop_guard();
-    tokio::spawn(async move {
-        let _ended = ended;
-        task.await;
-    })
-}
-
 async fn serve_grpc(listener: TcpListener, services: Services, stop: CancellationToken) {
     if let Err(error) = server::serve(listener, services, stop).await {
         tracing::error!(%error, "gRPC ended: {error}");
-    }
-}
-
-async fn serve_probes(listener: TcpListener, probes: Probes, stop: CancellationToken) {
-    if let Err(error) = telemetry::probes::serve(listener, probes, stop).await {
-        tracing::error!(%error, "the admin listener ended: {error}");
     }
 }

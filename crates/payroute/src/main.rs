@@ -11,6 +11,7 @@ mod embedded;
 mod policy_command;
 mod probe_command;
 mod referee;
+mod running;
 mod scenarios;
 mod serve;
 mod settings;

@@ -14,7 +14,7 @@ use ledger::SqliteSettings;
 use telemetry::listen::{Access, bind};
 use telemetry::shutdown;
 
-use crate::embedded::{Embedded, Listeners, Setup};
+use crate::embedded::{self, Listeners, Setup};
 use crate::settings::flags::Flags;
 use crate::settings::{LogFormat, Settings};
 use crate::shop_files::ShopFiles;
@@ -37,9 +37,10 @@ pub(crate) async fn run(flags: Flags, out: &mut impl Write) -> anyhow::Result<()
     let stop = shutdown::on_signal()?;
     let setup = setup(&flags.folder, &settings)?;
     let listeners = listeners(&settings).await?;
-    let running = Embedded::start(setup, listeners, &telemetry).await?;
-    writeln!(out, "gRPC on {}", running.grpc)?;
-    writeln!(out, "probes on {}", running.admin)?;
+    let running = embedded::start(setup, listeners, &telemetry).await?;
+    for (what, address) in &running.addresses {
+        writeln!(out, "{what} on {address}")?;
+    }
     out.flush()?;
     let failed = tokio::select! {
         () = stop.cancelled() => false,

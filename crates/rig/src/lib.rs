@@ -7,8 +7,10 @@
 mod leash;
 pub mod port;
 pub mod postgres;
+pub mod program;
 pub mod redis;
 
 pub use leash::{Leash, RigError};
 pub use postgres::Postgres;
+pub use program::Program;
 pub use redis::Redis;

@@ -111,6 +111,15 @@ impl Catalogue {
         &self.codes
     }
 
+    /// Every provider with a code of its own, in the order of the alphabet: what a channel may name.
+    #[must_use]
+    pub fn provider_names(&self) -> Vec<&str> {
+        let mut names: Vec<&str> = self.codes.iter().map(|code| &*code.provider).collect();
+        names.sort_unstable();
+        names.dedup();
+        names
+    }
+
     /// Whether any code of `provider` is listed. A channel of another provider has only unlisted codes.
     #[must_use]
     pub fn knows_provider(&self, provider: &str) -> bool {

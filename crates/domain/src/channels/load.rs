@@ -179,7 +179,7 @@ fn labels(field: &Field<'_>, found: &mut Findings) -> Vec<String> {
 }
 
 /// What keeps `name` from being a label; `None` when it is one.
-pub(super) fn not_a_label(name: &str) -> Option<String> {
+pub(crate) fn not_a_label(name: &str) -> Option<String> {
     let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "_-.".contains(c);
     (!name.chars().all(fits))
         .then(|| format!("`{name}`: expected lower-case letters, digits, `_`, `-` and `.` only"))

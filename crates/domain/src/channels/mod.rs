@@ -7,6 +7,7 @@ mod load;
 use std::collections::HashMap;
 
 pub use index::{ChannelIndex, ChannelList, ChannelSet, MAX_CHANNELS};
+pub(crate) use load::not_a_label;
 pub use load::{Configuration, load};
 
 use crate::bucket::{Draw, Purpose};

@@ -5,6 +5,7 @@
 
 mod attempt;
 mod attributes;
+mod control;
 mod decision;
 mod failure;
 mod open;
@@ -18,6 +19,7 @@ use domain::id::{AttemptId, MerchantId, PaymentId};
 use jiff::Timestamp;
 use sqlx::sqlite::SqlitePool;
 use sqlx::{Connection, SqliteConnection};
+use tokio::sync::watch;
 
 use crate::attempt::AttemptRecord;
 use crate::error::{LedgerError, OpenError};
@@ -42,6 +44,8 @@ pub struct SqliteLedger {
     failure: Failure,
     writer: SqlitePool,
     readers: SqlitePool,
+    /// The revision of the control state that was written last; 0 before the first change by this process.
+    revisions: watch::Sender<u64>,
     _owner: Owner,
 }
 
@@ -59,6 +63,7 @@ impl SqliteLedger {
             failure: Failure::of(&settings.path),
             writer,
             readers,
+            revisions: watch::Sender::new(0),
             _owner: owner,
         })
     }

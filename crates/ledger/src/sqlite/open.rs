@@ -18,11 +18,18 @@ use crate::error::OpenError;
 const APPLICATION_ID: i64 = 0x5059_5254;
 
 /// Migrations in their order. Applied files are frozen.
-const MIGRATIONS: [(i64, &str, &str); 1] = [(
-    1,
-    "attempts and decisions",
-    include_str!("../../../../migrations/sqlite/0001_attempts_and_decisions.sql"),
-)];
+const MIGRATIONS: [(i64, &str, &str); 2] = [
+    (
+        1,
+        "attempts and decisions",
+        include_str!("../../../../migrations/sqlite/0001_attempts_and_decisions.sql"),
+    ),
+    (
+        2,
+        "control",
+        include_str!("../../../../migrations/sqlite/0002_control.sql"),
+    ),
+];
 
 /// Bytes in a page of the file, SQLite's default.
 const PAGE_BYTES: u64 = 4_096;

@@ -23,7 +23,8 @@ use proto::v1;
 use tokio::net::TcpListener;
 
 use crate::cli::BenchArgs;
-use crate::embedded::{Embedded, Listeners, Setup};
+use crate::embedded::{self, Listeners, Setup};
+use crate::running::Running;
 use crate::serve::SERVICE;
 use crate::shop_files::ShopFiles;
 use crate::token_keys;
@@ -62,8 +63,8 @@ pub(crate) async fn run(args: BenchArgs, out: &mut impl Write) -> anyhow::Result
     };
     let telemetry = telemetry::init(SERVICE, &settings)?;
     let data = tempfile::tempdir()?;
-    let payroute = start(data.path(), &telemetry).await?;
-    let answer = load::decide(payroute.grpc, "canned").await?;
+    let (payroute, running) = start(data.path(), &telemetry).await?;
+    let answer = load::decide(payroute, "canned").await?;
     let echo = Echo::start(answer).await?;
 
     let cores = std::thread::available_parallelism()?;
@@ -79,7 +80,7 @@ pub(crate) async fn run(args: BenchArgs, out: &mut impl Write) -> anyhow::Result
     )?;
     for connections in args.connections {
         for subject in [Subject::Echo, Subject::Route, Subject::Report] {
-            let (address, call) = aim(subject, &echo, payroute.grpc);
+            let (address, call) = aim(subject, &echo, payroute);
             let load = Load {
                 address,
                 call,
@@ -90,7 +91,7 @@ pub(crate) async fn run(args: BenchArgs, out: &mut impl Write) -> anyhow::Result
         }
     }
     echo.stop().await?;
-    payroute.stop().await
+    running.stop().await
 }
 
 fn aim(subject: Subject, echo: &Echo, payroute: SocketAddr) -> (SocketAddr, Call) {
@@ -110,8 +111,8 @@ fn show(out: &mut impl Write, connections: u16, subject: Subject, figures: &Figu
     out.flush()
 }
 
-/// An embedded Payroute of the example shop.
-async fn start(data: &Path, telemetry: &telemetry::Guard) -> anyhow::Result<Embedded> {
+/// An embedded Payroute of the example shop, and where it answers gRPC.
+async fn start(data: &Path, telemetry: &telemetry::Guard) -> anyhow::Result<(SocketAddr, Running)> {
     let catalogue = Arc::new(Catalogue::built_in()?);
     let setup = Setup {
         shop: ShopFiles::example(&catalogue)?,
@@ -131,7 +132,8 @@ async fn start(data: &Path, telemetry: &telemetry::Guard) -> anyhow::Result<Embe
         grpc: TcpListener::bind("127.0.0.1:0").await?,
         admin: TcpListener::bind("127.0.0.1:0").await?,
     };
-    Embedded::start(setup, listeners, telemetry).await
+    let address = listeners.grpc.local_addr()?;
+    Ok((address, embedded::start(setup, listeners, telemetry).await?))
 }
 
 /// What a caller asks Route.

@@ -74,7 +74,8 @@ impl Checkout {
     /// Takes one payment to its end, whatever Payroute says.
     pub(crate) async fn serve(&mut self, payment: &Attributes) -> End {
         self.pay(payment).await.unwrap_or_else(|status| {
-            tracing::error!(%status, "a checkout was not answered: {status}");
+            let (code, message) = (status.code(), status.message());
+            tracing::error!(?code, "a checkout was not answered: {message}");
             End::Unrouted
         })
     }

@@ -33,7 +33,7 @@ use crate::bearer::Bearer;
 use crate::checkout::QUERY_EVERY;
 use crate::checkout::routers::{Patience, Routers};
 use crate::cli::Demo;
-use crate::embedded::{Embedded, Listeners};
+use crate::embedded::{self, Listeners};
 use crate::serve::SERVICE;
 use measure::{Figures, Outage};
 use news::Newsroom;
@@ -76,8 +76,10 @@ pub(crate) async fn run(demo: Demo, out: &mut impl Write) -> anyhow::Result<()> 
     let folder = tempfile::tempdir().context("no folder for the ledger")?;
     let world = Arc::new(shop::world(demo.seconds, demo.seed)?);
     let setup = shop::setup(&world, folder.path())?;
-    let running = Embedded::start(setup, listeners().await?, &telemetry).await?;
-    let connections = Connections::to(running.grpc).await?;
+    let listeners = listeners().await?;
+    let payroute = listeners.grpc.local_addr()?;
+    let running = embedded::start(setup, listeners, &telemetry).await?;
+    let connections = Connections::to(payroute).await?;
 
     let stage = Stage {
         providers: LiveProviders::new(Arc::clone(&world), Pace::starting_now(Positive::ONE)),

@@ -1,13 +1,13 @@
 //! Starts the real `payroute serve` on free ports, and ends it in more or less friendly ways.
 
-use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::process::{Command, ExitStatus, Output};
 
 use proto::v1;
 use proto::v1::channel_health_service_client::ChannelHealthServiceClient;
 use proto::v1::routing_service_client::RoutingServiceClient;
+use rig::Program;
 use tonic::transport::{Channel, Endpoint};
 
 /// The built command.
@@ -26,7 +26,7 @@ pub(crate) fn example_config() -> PathBuf {
 
 /// A running server. Dropping it kills it.
 pub(crate) struct Server {
-    child: Child,
+    program: Program,
     /// Where it answers gRPC.
     pub(crate) grpc: SocketAddr,
     /// Where it answers HTTP.
@@ -41,49 +41,25 @@ impl Server {
 
     /// The same with further flags.
     pub(crate) fn start_with(data: &Path, flags: &[&str]) -> Self {
-        let mut child = serve(data)
-            .args(flags)
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("payroute starts");
-        let lines = BufReader::new(child.stdout.take().expect("stdout is piped")).lines();
-        let (mut grpc, mut admin) = (None, None);
-        for line in lines {
-            let line = line.expect("stdout is text");
-            let address = |label: &str| {
-                line.strip_prefix(label)
-                    .map(|rest| rest.trim().parse().expect("an address"))
-            };
-            grpc = grpc.or_else(|| address("gRPC on"));
-            admin = admin.or_else(|| address("probes on"));
-            if let (Some(grpc), Some(admin)) = (grpc, admin) {
-                return Self { child, grpc, admin };
-            }
-        }
-        panic!("payroute ended with {:?} before it was ready", child.wait());
+        let labels = ["gRPC on", "probes on"];
+        let program = Program::start(serve(data).args(flags), &labels).expect("payroute starts");
+        let [grpc, admin] = labels.map(|label| program.address(label));
+        Self { program, grpc, admin }
     }
 
     /// Kills it as a power cut would: no chance to finish anything.
-    pub(crate) fn kill(mut self) {
-        self.child.kill().expect("it was running");
-        self.child.wait().expect("it ends");
+    pub(crate) fn kill(self) {
+        self.program.kill().expect("it was running");
     }
 
     /// Asks it to stop, without waiting.
     pub(crate) fn terminate(&self) {
-        let id = self.child.id().to_string();
-        assert!(
-            Command::new("kill")
-                .args(["-TERM", &id])
-                .status()
-                .expect("kill runs")
-                .success()
-        );
+        self.program.signal("TERM").expect("it is running");
     }
 
     /// Waits until it has ended.
-    pub(crate) fn wait(mut self) -> ExitStatus {
-        self.child.wait().expect("it ends")
+    pub(crate) fn wait(self) -> ExitStatus {
+        self.program.wait().expect("it ends")
     }
 
     /// A connection to it.
@@ -108,12 +84,7 @@ impl Server {
 
     /// What HTTP answers at `path`.
     pub(crate) fn get(&self, path: &str) -> String {
-        let mut stream = std::net::TcpStream::connect(self.admin).expect("it listens");
-        let request = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
-        std::io::Write::write_all(&mut stream, request.as_bytes()).expect("it reads");
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).expect("it answers");
-        answer
+        rig::program::get(self.admin, path).expect("it answers")
     }
 }
 
@@ -124,13 +95,6 @@ pub(crate) fn in_the_last_hour(snapshot: &v1::ListChannelHealthResponse) -> u64 
         .filter(|view| view.window_secs == 3_600)
         .map(|view| view.total)
         .sum()
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }
 
 fn serve(data: &Path) -> Command {

@@ -1,0 +1,1 @@
+//! Changes against what must hold of every state they lead to.
