@@ -85,11 +85,11 @@ impl Routers {
             Patience::Once => Some(Duration::ZERO),
             Patience::UntilTold(route) => Some(route),
         };
-        self.ask(patience, |mut client| {
+        let call = |mut client: Client| {
             let request = request.clone();
             async move { client.route(request).await }
-        })
-        .await
+        };
+        self.ask(patience, call, may_pass).await
     }
 
     /// Tells what became of an attempt.
@@ -100,14 +100,15 @@ impl Routers {
         &self,
         request: &v1::ReportOutcomeRequest,
     ) -> Result<v1::ReportOutcomeResponse, Status> {
-        self.ask(self.patience_to_tell(), |mut client| {
+        let call = |mut client: Client| {
             let request = request.clone();
             async move { client.report_outcome(request).await }
-        })
-        .await
+        };
+        self.ask(self.patience_to_tell(), call, may_pass).await
     }
 
-    /// Tells what is known now of an attempt that was open.
+    /// Tells what is known now of an attempt that was open. It was acknowledged, so a router that does not know it will:
+    /// while the ledger is down, only the router that heard of it does.
     ///
     /// # Errors
     /// As for [`Routers::route`].
@@ -115,11 +116,12 @@ impl Routers {
         &self,
         request: &v1::ResolveAttemptRequest,
     ) -> Result<v1::ResolveAttemptResponse, Status> {
-        self.ask(self.patience_to_tell(), |mut client| {
+        let call = |mut client: Client| {
             let request = request.clone();
             async move { client.resolve_attempt(request).await }
-        })
-        .await
+        };
+        let for_now = |status: &Status| may_pass(status) || status.code() == Code::NotFound;
+        self.ask(self.patience_to_tell(), call, for_now).await
     }
 
     const fn patience_to_tell(&self) -> Option<Duration> {
@@ -129,9 +131,14 @@ impl Routers {
         }
     }
 
-    /// Makes a call at one router after the other until one answers or refuses, for as long as `patience` says; `None`
-    /// is for ever.
-    async fn ask<T, F>(&self, patience: Option<Duration>, call: impl Fn(Client) -> F) -> Result<T, Status>
+    /// Makes a call at one router after the other until one answers, or refuses otherwise than `for_now`, for as long as
+    /// `patience` says; `None` is for ever.
+    async fn ask<T, F>(
+        &self,
+        patience: Option<Duration>,
+        call: impl Fn(Client) -> F,
+        for_now: impl Fn(&Status) -> bool,
+    ) -> Result<T, Status>
     where
         F: Future<Output = Result<Response<T>, Status>>,
     {
@@ -141,7 +148,7 @@ impl Routers {
             let mut unanswered = Status::unavailable("no router was asked");
             for way in self.in_turn() {
                 match way.answer(call(way.client.clone())).await {
-                    Err(status) if may_pass(&status) => unanswered = status,
+                    Err(status) if for_now(&status) => unanswered = status,
                     answer => return answer,
                 }
             }
