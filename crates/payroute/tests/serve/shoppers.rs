@@ -186,3 +186,26 @@ fn a_refusal_is_not_repeated_and_counts_as_unrouted() {
         "{summary}"
     );
 }
+
+#[test]
+fn shoppers_pay_with_the_secrets_that_the_compose_file_gets() {
+    let data = tempfile::tempdir().unwrap();
+    let init = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy/compose/init");
+    // Twice: what is there stays, or a second call would lock everybody out.
+    for _ in 0..2 {
+        run(Command::new(&init).arg(data.path()).stdout(Stdio::null()));
+    }
+    let file = |name: &str| data.path().join(name).to_str().unwrap().to_owned();
+    let server = Server::start_with(data.path(), &["--auth-tokens-file", &file("tokens")]);
+    for (token, admitted) in [("checkout-token", true), ("operator-token", false)] {
+        let flags = ["--token-file", &file(token), "--seconds", "1", "--rate", "20"];
+        let said = summary(started(shoppers(
+            data.path(),
+            &[&server.grpc.to_string()],
+            &flags,
+        )));
+        let [payments, unrouted] = ["payments", "unrouted"].map(|key| count(&said, key));
+        assert!(payments > 0, "{said}");
+        assert_eq!(unrouted, if admitted { 0 } else { payments }, "{token}: {said}");
+    }
+}
