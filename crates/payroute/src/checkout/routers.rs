@@ -197,15 +197,13 @@ impl Way {
             .is_err_and(may_pass)
             .then(|| Instant::now() + REST);
         let rested = std::mem::replace(&mut *self.rests_until.lock(), rest);
+        let address = &self.address;
         match (&answer, rested) {
             (Err(status), None) if rest.is_some() => {
-                tracing::warn!(
-                    address = self.address,
-                    "{} does not answer: {status}",
-                    self.address
-                );
+                let (code, message) = (status.code(), status.message());
+                tracing::warn!(address, ?code, "{address} does not answer: {message}");
             }
-            (Ok(_), Some(_)) => tracing::warn!(address = self.address, "{} answers again", self.address),
+            (Ok(_), Some(_)) => tracing::warn!(address, "{address} answers again"),
             _ => {}
         }
         answer.map(Response::into_inner)
