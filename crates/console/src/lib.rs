@@ -1,1 +1,78 @@
 //! The control plane: a REST API over channels, policies, suspensions, breakers, limits, health and payments.
+//!
+//! What is read comes from the ledger and from the shared health snapshot; what is changed goes through
+//! [`ledger::control::Editor`], which decides whether it may be and keeps it with its audit entry in one transaction.
+//! Every process that routes hears of it within two seconds. Errors are problems as RFC 9457 has them, in one place.
+
+mod audit;
+mod breakers;
+mod caller;
+mod change;
+mod channels;
+mod extract;
+mod health;
+mod limits;
+mod payments;
+mod policies;
+mod problem;
+mod routes;
+mod server;
+mod suspensions;
+
+use std::sync::Arc;
+
+use access::Guard;
+use domain::catalogue::Catalogue;
+use domain::clock::SharedClock;
+use ledger::Ledger;
+use ledger::control::{ControlStore, Editor};
+use stats::live::Live;
+
+pub use problem::{Kind, Problem};
+pub use routes::{openapi, routes};
+pub use server::serve;
+
+/// What the control plane works with.
+#[derive(Clone, Debug)]
+pub struct Parts {
+    /// Where the control state is kept.
+    pub control: Arc<dyn ControlStore>,
+    /// Where payments are looked up.
+    pub ledger: Arc<dyn Ledger>,
+    /// Where health is read.
+    pub live: Arc<Live>,
+    /// What is known of providers.
+    pub catalogue: Arc<Catalogue>,
+    /// The time.
+    pub clock: SharedClock,
+    /// Who may read, and who may change.
+    pub guard: Guard,
+}
+
+/// What every handler shares.
+#[derive(Clone, Debug)]
+pub(crate) struct Desk {
+    pub(crate) editor: Editor,
+    pub(crate) ledger: Arc<dyn Ledger>,
+    pub(crate) live: Arc<Live>,
+    pub(crate) clock: SharedClock,
+    pub(crate) guard: Guard,
+}
+
+impl Desk {
+    fn of(parts: Parts) -> Self {
+        let clock = Arc::clone(&parts.clock);
+        Self {
+            editor: Editor::new(parts.control, &parts.catalogue, parts.clock),
+            ledger: parts.ledger,
+            live: parts.live,
+            clock,
+            guard: parts.guard,
+        }
+    }
+
+    /// The store of the control state.
+    pub(crate) fn store(&self) -> &dyn ControlStore {
+        self.editor.store().as_ref()
+    }
+}

@@ -66,10 +66,35 @@ impl fmt::Debug for Currency {
 }
 
 /// What a payment is for: an amount above zero.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "Unchecked", into = "Unchecked")]
 pub struct Money {
     minor: i64,
     currency: Currency,
+}
+
+/// [`Money`] as it is written down, before anybody looked at it.
+#[derive(Serialize, Deserialize)]
+struct Unchecked {
+    minor: i64,
+    currency: Currency,
+}
+
+impl TryFrom<Unchecked> for Money {
+    type Error = NotPositive;
+
+    fn try_from(written: Unchecked) -> Result<Self, NotPositive> {
+        Self::new(written.minor, written.currency)
+    }
+}
+
+impl From<Money> for Unchecked {
+    fn from(money: Money) -> Self {
+        Self {
+            minor: money.minor,
+            currency: money.currency,
+        }
+    }
 }
 
 /// The amount is zero or negative.

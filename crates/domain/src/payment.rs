@@ -66,7 +66,7 @@ pub struct Device {
 }
 
 /// The attributes of one payment attempt.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attributes {
     /// Whose payment it is.
     pub merchant: MerchantId,

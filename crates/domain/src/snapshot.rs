@@ -1,7 +1,7 @@
 //! The health of every channel at one moment: what the monitor publishes and everybody else reads.
 
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::breaker_state::BreakerState;
 use crate::id::ChannelId;
@@ -64,8 +64,25 @@ pub struct ChannelHealth {
     pub late: u64,
 }
 
+/// What the windows say of one channel: its health without its breaker.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChannelRow {
+    /// The channel.
+    pub channel: ChannelId,
+    /// What was seen, the shortest view first, without the channel's share of all outcomes.
+    pub views: [ViewHealth; 3],
+    /// Timeouts in a row.
+    pub timeout_streak: u32,
+    /// Technical failures and timeouts in a row.
+    pub failure_streak: u32,
+    /// When its last success was received; `None` when there was none since the start.
+    pub last_success_at: Option<Timestamp>,
+    /// Outcomes that came too late to be counted.
+    pub late: u64,
+}
+
 /// What was seen of a channel in one span of time.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ViewHealth {
     /// The span of time.
     pub view: View,
@@ -94,19 +111,26 @@ impl HealthSnapshot {
         windows: &Windows,
         breakers: impl IntoIterator<Item = (ChannelId, Breaker)>,
     ) -> Self {
-        let mut channels: Vec<_> = breakers
+        let rows = breakers.into_iter().map(|(channel, breaker)| {
+            let window = windows.window(&channel, Segment::Overall);
+            (ChannelRow::of(channel, window, now), breaker)
+        });
+        Self::assemble(seq, now, rows)
+    }
+
+    /// The snapshot of channels whose statistics and breakers come from two places.
+    #[must_use]
+    pub fn assemble(
+        seq: u64,
+        as_of: Timestamp,
+        channels: impl IntoIterator<Item = (ChannelRow, Breaker)>,
+    ) -> Self {
+        let mut channels: Vec<_> = channels
             .into_iter()
-            .map(|(channel, breaker)| {
-                let window = windows.window(&channel, Segment::Overall);
-                ChannelHealth::of(channel, breaker, window, now)
-            })
+            .map(|(row, breaker)| ChannelHealth::of(row, breaker))
             .collect();
         share(&mut channels);
-        Self {
-            seq,
-            as_of: now,
-            channels,
-        }
+        Self { seq, as_of, channels }
     }
 
     /// The health of `channel`; `None` when the snapshot does not know it.
@@ -116,17 +140,32 @@ impl HealthSnapshot {
     }
 }
 
-impl ChannelHealth {
-    fn of(channel: ChannelId, breaker: Breaker, window: Option<&Window>, now: Timestamp) -> Self {
+impl ChannelRow {
+    /// What `window`, that of the whole channel, says up to `now`; a channel without one had no outcomes.
+    #[must_use]
+    pub fn of(channel: ChannelId, window: Option<&Window>, now: Timestamp) -> Self {
         let streaks = window.map_or_else(Streaks::default, Window::streaks);
         Self {
             channel,
-            breaker,
             views: View::ALL.map(|view| ViewHealth::of(view, window, now)),
             timeout_streak: streaks.timeouts,
             failure_streak: streaks.technical_failures,
             last_success_at: window.and_then(Window::last_success_at),
             late: window.map_or(0, Window::late),
+        }
+    }
+}
+
+impl ChannelHealth {
+    fn of(row: ChannelRow, breaker: Breaker) -> Self {
+        Self {
+            channel: row.channel,
+            breaker,
+            views: row.views,
+            timeout_streak: row.timeout_streak,
+            failure_streak: row.failure_streak,
+            last_success_at: row.last_success_at,
+            late: row.late,
         }
     }
 

@@ -1,7 +1,9 @@
-//! How many attempts a second are acknowledged, each after its flush to the disk, by how many callers.
+//! How many attempts a second are acknowledged, each after its flush to the disk, by how many callers; on SQLite and on
+//! a Postgres server of this machine.
 //!
 //! `cargo bench -p payroute-ledger`; the environment's temporary directory says which disk is measured.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +12,9 @@ use domain::money::Money;
 use domain::outcome::OutcomeClass;
 use jiff::Timestamp;
 use payroute_ledger::attempt::{AttemptRecord, Report, Segment, Verdict};
-use payroute_ledger::{Ledger, Limits, SqliteLedger, SqliteSettings, Writer};
+use payroute_ledger::{
+    Ledger, Limits, PostgresLedger, PostgresSettings, SqliteLedger, SqliteSettings, Writer,
+};
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -20,40 +24,76 @@ const DURATION: Duration = Duration::from_secs(3);
 type Outcome<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
 #[tokio::main]
-#[expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
 async fn main() -> Outcome<()> {
+    let server = tokio::task::spawn_blocking(rig::Postgres::start).await??;
+    for writers in [1_u32, 4] {
+        for callers in [1_u32, 16, 64, 256] {
+            let url = server.database()?;
+            let mut ledgers = Vec::new();
+            for _ in 0..writers {
+                ledgers.push(postgres(&url).await?);
+            }
+            let waits = measure(&ledgers, callers).await?;
+            print(&format!("Postgres, {writers} writers"), callers, waits)?;
+        }
+    }
     for callers in [1_u32, 16, 64, 256] {
-        let mut waits = measure(callers).await?;
-        waits.sort_unstable();
-        let at = |percent: usize| waits.get(waits.len() * percent / 100).copied();
-        let rate = waits.len() / usize::try_from(DURATION.as_secs())?;
-        println!(
-            "{callers:>4} callers: {rate:>7} attempts/s acknowledged, wait p50 {:?}, p99 {:?}",
-            at(50).unwrap_or_default(),
-            at(99).unwrap_or_default(),
-        );
+        let folder = tempfile::tempdir()?;
+        let ledger = sqlite(folder.path()).await?;
+        print("SQLite, 1 writer", callers, measure(&[ledger], callers).await?)?;
     }
     Ok(())
 }
 
-/// The time that each acknowledged attempt waited.
-async fn measure(callers: u32) -> Outcome<Vec<Duration>> {
-    let folder = tempfile::tempdir()?;
+async fn sqlite(folder: &Path) -> Outcome<Arc<dyn Ledger>> {
     let settings = SqliteSettings {
-        path: folder.path().join("ledger.db"),
+        path: folder.join("ledger.db"),
         max_bytes: None,
     };
-    let ledger: Arc<dyn Ledger> = Arc::new(SqliteLedger::open(&settings).await?);
-    let writer = Writer::spawn(ledger, Limits::default(), |_| {});
+    Ok(Arc::new(SqliteLedger::open(&settings).await?))
+}
+
+/// One process's worth of connections.
+async fn postgres(url: &str) -> Outcome<Arc<dyn Ledger>> {
+    let settings = PostgresSettings {
+        url: url.to_owned(),
+        max_connections: 4,
+        retention_days: 30,
+    };
+    Ok(Arc::new(PostgresLedger::open(&settings).await?))
+}
+
+#[expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
+fn print(ledger: &str, callers: u32, mut waits: Vec<Duration>) -> Outcome<()> {
+    waits.sort_unstable();
+    let at = |percent: usize| waits.get(waits.len() * percent / 100).copied();
+    let rate = waits.len() / usize::try_from(DURATION.as_secs())?;
+    println!(
+        "{ledger}, {callers:>4} callers: {rate:>7} attempts/s acknowledged, wait p50 {:?}, p99 {:?}",
+        at(50).unwrap_or_default(),
+        at(99).unwrap_or_default(),
+    );
+    Ok(())
+}
+
+/// The time that each acknowledged attempt waited, with `callers` spread over writers, one for each of `ledgers`.
+async fn measure(ledgers: &[Arc<dyn Ledger>], callers: u32) -> Outcome<Vec<Duration>> {
+    let writers: Vec<Writer> = ledgers
+        .iter()
+        .map(|ledger| Writer::spawn(Arc::clone(ledger), Limits::default(), |_| {}))
+        .collect();
     let end = Instant::now() + DURATION;
     let tasks: Vec<_> = (0..callers)
-        .map(|caller| tokio::spawn(call(writer.clone(), caller, end)))
+        .zip(writers.iter().cycle())
+        .map(|(caller, writer)| tokio::spawn(call(writer.clone(), caller, end)))
         .collect();
     let mut waits = Vec::new();
     for task in tasks {
         waits.extend(task.await??);
     }
-    writer.close().await?;
+    for writer in writers {
+        writer.close().await?;
+    }
     Ok(waits)
 }
 

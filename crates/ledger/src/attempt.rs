@@ -5,16 +5,21 @@
 //! rebuild of the windows counts by it.
 
 use domain::amount_band::AmountBand;
+use domain::attempt::State;
 use domain::decision::attempt_key;
 use domain::id::{AccountId, AttemptId, ChannelId, MerchantId, PaymentId};
 use domain::money::Money;
 use domain::outcome::OutcomeClass;
 use domain::outcome_event::{OutcomeEvent, OutcomeId};
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 /// An attempt with its reported outcome. Times are kept to the microsecond.
-#[derive(Clone, Debug, PartialEq)]
+///
+/// Its serialised form is that of the spool: a field that is added needs `#[serde(default)]`, so that what an earlier
+/// release left there can be read.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct AttemptRecord {
     /// Whose payment it is.
     pub merchant: MerchantId,
@@ -65,6 +70,30 @@ impl AttemptRecord {
         self.event(class, self.verdict.class)
     }
 
+    /// What it counts as: the class that it was reported with, or a success when its state says that it was charged
+    /// after all. `None` while there is no outcome.
+    #[must_use]
+    pub fn known_class(&self) -> Option<OutcomeClass> {
+        if State::from_name(&self.verdict.state).is_some_and(State::was_charged) {
+            Some(OutcomeClass::Success)
+        } else {
+            self.verdict.class
+        }
+    }
+
+    /// What the statistics must be told when a finding says that this attempt, in the state it had before, counts as
+    /// `class`: an outcome where there was none, or a success that was taken for something else. `None` when it
+    /// changes nothing, for of two findings of the same success the first has told.
+    #[must_use]
+    pub fn news(&self, class: Option<OutcomeClass>) -> Option<OutcomeEvent> {
+        let class = class?;
+        let counts = match self.known_class() {
+            None => true,
+            Some(before) => class == OutcomeClass::Success && before != class,
+        };
+        counts.then(|| self.settled_as(class))
+    }
+
     fn event(&self, class: OutcomeClass, corrects: Option<OutcomeClass>) -> OutcomeEvent {
         OutcomeEvent {
             id: OutcomeId::of(&self.merchant, &self.attempt, corrects),
@@ -85,7 +114,7 @@ impl AttemptRecord {
 }
 
 /// The attributes of a payment that its statistics are kept by.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Segment {
     /// The payment method, such as `wechat_pay`.
     pub method: String,
@@ -96,7 +125,7 @@ pub struct Segment {
 }
 
 /// What the caller reported, as it came, bounded and checked for card numbers by the receiving service.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Report {
     /// The result in the wire's word, such as `timed_out`.
     pub result: String,
@@ -119,7 +148,7 @@ pub struct Report {
 }
 
 /// What the failure catalogue made of a report, and the state the attempt is in.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Verdict {
     /// The reason of the catalogue; `None` for a success.
     pub reason: Option<String>,

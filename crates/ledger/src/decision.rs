@@ -9,7 +9,10 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 /// A decision with everything that is needed to explain it, and to replay it under another policy.
-#[derive(Clone, Debug, PartialEq)]
+///
+/// Its serialised form is that of the spool: a field that is added needs `#[serde(default)]`, so that what an earlier
+/// release left there can be read.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct DecisionRecord {
     /// Its name.
     pub id: Uuid,

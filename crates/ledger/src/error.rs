@@ -1,4 +1,7 @@
 //! Why the ledger could not be opened, and why it refused a call.
+//!
+//! What can be done about a refused write follows from [`LedgerError::is_failing_store`]: keep it and try again while
+//! the store fails; give up on a batch that no store would take.
 
 use std::error::Error;
 use std::path::PathBuf;
@@ -16,19 +19,26 @@ pub enum LedgerError {
         /// How many writes the queue holds.
         queue: usize,
     },
+    /// The store does not answer, and what waits for it fills the spool; the same call succeeds when some of it was
+    /// drained.
+    #[error("the ledger does not answer, and its spool of {max_bytes} bytes is full")]
+    SpoolFull {
+        /// How many bytes the spool may hold.
+        max_bytes: u64,
+    },
     /// The ledger was closed, or its writer has ended.
     #[error("the ledger is closed")]
     Closed,
     /// The disk is full, or the ledger has reached its largest size.
-    #[error("no room left for the ledger `{}`", path.display())]
+    #[error("no room left for the ledger `{ledger}`")]
     Full {
-        /// The file of the ledger.
-        path: PathBuf,
+        /// The file of the ledger, or the address of its server.
+        ledger: String,
         /// What the store said.
         #[source]
         source: Cause,
     },
-    /// The store did not do what it was asked: locked, broken off, or an error of the disk.
+    /// The store did not do what it was asked: not reachable, too slow, locked, broken off, or an error of its disk.
     #[error("the ledger failed to {operation}")]
     Unavailable {
         /// What was being done.
@@ -50,14 +60,33 @@ pub enum LedgerError {
     /// A record holds something that cannot be stored.
     #[error("field `{field}` cannot be stored: {problem}")]
     Unstorable {
-        /// The column.
+        /// The column, or what was being written when the store did not say which.
         field: &'static str,
         /// What is wrong with the value.
         problem: String,
     },
 }
 
-/// Why a ledger could not be opened. Every message names the file.
+impl LedgerError {
+    /// Whether it is the store that fails, and the same write may succeed later.
+    ///
+    /// It is the store when it cannot be reached, does not answer in time, is shutting down, does not let us in, or has
+    /// no room. It is not when the queue in front of it is full or it was closed on purpose, nor when what was written
+    /// or read is wrong by itself, which no waiting mends.
+    #[must_use]
+    pub const fn is_failing_store(&self) -> bool {
+        match self {
+            Self::Full { .. } | Self::Unavailable { .. } => true,
+            Self::Busy { .. }
+            | Self::SpoolFull { .. }
+            | Self::Closed
+            | Self::Corrupt { .. }
+            | Self::Unstorable { .. } => false,
+        }
+    }
+}
+
+/// Why a ledger could not be opened. Every message names the file or the server, and none a password.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// The directory that the file belongs in is not there.
@@ -93,22 +122,34 @@ pub enum OpenError {
     },
     /// The file was written by a later release.
     #[error(
-        "the ledger `{}` has schema version {version}, this release knows versions up to {known}: use a newer release",
-        path.display()
+        "the ledger `{ledger}` has schema version {version}, this release knows versions up to {known}: use a newer \
+         release"
     )]
     NewerSchema {
-        /// The file of the ledger.
-        path: PathBuf,
-        /// The first version that this release does not know.
+        /// The file of the ledger, or the address of its server.
+        ledger: String,
+        /// The version that a release must know to work on it.
         version: i64,
         /// The latest version that this release knows.
         known: i64,
     },
-    /// The file could not be brought to the present schema, or not be read at all.
-    #[error("the ledger `{}` cannot be opened", path.display())]
+    /// The address is not one of a server.
+    #[error("the address of the ledger is not of the form `postgres://user:password@host:port/database`")]
+    BadAddress,
+    /// The server does not answer, or does not let us in.
+    #[error("the ledger `{ledger}` cannot be reached")]
+    Unreachable {
+        /// The address of the server, without user and password.
+        ledger: String,
+        /// What the driver or the server said.
+        #[source]
+        source: Cause,
+    },
+    /// The ledger could not be brought to the present schema, or not be read at all.
+    #[error("the ledger `{ledger}` cannot be opened")]
     Failed {
-        /// The file of the ledger.
-        path: PathBuf,
+        /// The file of the ledger, or the address of its server.
+        ledger: String,
         /// What the store said.
         #[source]
         source: Cause,

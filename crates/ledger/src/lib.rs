@@ -1,7 +1,8 @@
 //! The durable store of Payroute: every decision, every attempt, and every later change of an attempt's state.
 //!
 //! [`Ledger`] is the port: what a store must be able to do, in batches. [`SqliteLedger`] is its adapter for the
-//! embedded mode. [`Writer`] stands in front of any of them: it turns the calls of many callers into few
+//! embedded mode, [`PostgresLedger`] the one for many processes; the latter also keeps an [`Outbox`] for the statistics of
+//! other processes and is a [`StatisticsSource`] to count them anew. [`Writer`] stands in front of any of them: it turns the calls of many callers into few
 //! transactions (group commit), so that "acknowledged" can mean "on the disk" at thousands of attempts a second.
 //!
 //! [`control`] is the other half: what operators change while Payroute runs, by revision, with an audit log.
@@ -14,13 +15,24 @@ mod conformance;
 pub mod control;
 pub mod decision;
 pub mod error;
+mod judge;
 pub mod metric;
+mod outbox;
 pub mod payment;
 mod port;
+mod postgres;
+mod row;
+pub mod spool;
 mod sqlite;
+mod statistics;
 mod writer;
 
 pub use error::{LedgerError, OpenError};
+pub use outbox::{Backlog, Outbox, OutboxBatch, OutboxId};
 pub use port::{Answer, Batch, Committed, Ledger};
+pub use postgres::control::PostgresControl;
+pub use postgres::{Changes, Housekept, Migrated, PostgresLedger, Settings as PostgresSettings};
+pub use spool::Spool;
 pub use sqlite::{Settings as SqliteSettings, SqliteLedger};
-pub use writer::{Limits, Writer};
+pub use statistics::{KnownOutcome, LastOutcome, Span, StatisticsSource, Tally};
+pub use writer::{Builder as WriterBuilder, Limits, Writer};

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use crate::attempt::{AttemptRecord, Recorded, Resolution, Resolved};
 use crate::decision::DecisionRecord;
 use crate::error::LedgerError;
+use crate::outbox::OutboxBatch;
 use crate::payment::{Cursor, Page, PaymentRecord};
 
 /// The answer of a ledger, to be awaited.
@@ -43,20 +44,28 @@ pub struct Committed {
     pub attempts: Vec<Recorded>,
     /// One answer for each resolution, in the order of the batch.
     pub resolutions: Vec<Resolved>,
+    /// The outcomes that it brought, on their way to the statistics of other processes: relay them at once. `None` when
+    /// it brought none, or when the ledger has no outbox.
+    pub outbox: Option<OutboxBatch>,
 }
 
 /// A durable store of attempts and decisions.
 ///
 /// Every adapter passes the tests of the module `conformance`.
 pub trait Ledger: Send + Sync + fmt::Debug {
-    /// Writes `batch` in one transaction: when it answers, the batch survives the loss of power; when it fails,
+    /// Writes `batch` in one transaction: when it answers, the batch survives the loss of power; when it is refused,
     /// nothing of it is there.
+    ///
+    /// [`LedgerError::Unavailable`] leaves open whether all of it is there or nothing: the connection to a store may
+    /// break between its commit and its answer. Writing the same batch again is safe and tells: what was kept is a
+    /// duplicate then, and a resolution that was applied is stale, its state the one it led to.
     ///
     /// An attempt is told from others by its merchant and name, also within the batch: the first content that comes
     /// is kept, the same content again is a duplicate, another one a conflict.
     ///
     /// # Errors
-    /// When the store does not take the batch; the store can be used afterwards.
+    /// When the store does not take the batch; the store can be used afterwards. [`LedgerError::is_failing_store`]
+    /// tells a store that may take it later from a batch that no store would take.
     fn commit<'a>(&'a self, batch: &'a Batch) -> Answer<'a, Committed>;
 
     /// An attempt in its current state; `None` when it was never reported.

@@ -51,7 +51,8 @@ impl Monitor {
     }
 }
 
-fn sample(event: &OutcomeEvent) -> Sample {
+/// The outcome as windows count it.
+pub(crate) fn sample(event: &OutcomeEvent) -> Sample {
     Sample {
         at: event.received_at,
         class: event.class,

@@ -3,9 +3,13 @@
 //! It takes outcomes from the stream, counts each in its windows, tells the brain of it, and publishes a snapshot
 //! several times a second. At start the outcomes of the ledger's last hour go the same way, each with its own time,
 //! so that a restart changes nothing that anybody can see.
+//!
+//! That is the monitor of the embedded mode. Where statistics are in Redis, [`partition`] keeps them: any number of
+//! monitors, each owning a share.
 
 mod breaker;
 mod count;
+pub mod partition;
 mod publish;
 pub mod rebuild;
 

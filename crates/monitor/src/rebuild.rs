@@ -2,6 +2,7 @@
 
 use domain::attempt::State;
 use domain::outcome::OutcomeClass;
+use domain::outcome_event::OutcomeEvent;
 use jiff::{SignedDuration, Timestamp};
 use ledger::attempt::AttemptRecord;
 use ledger::{Ledger, LedgerError};
@@ -9,7 +10,7 @@ use ledger::{Ledger, LedgerError};
 use crate::Monitor;
 
 /// How many outcomes are read at once.
-const PAGE: u32 = 5_000;
+pub(crate) const PAGE: u32 = 5_000;
 
 impl Monitor {
     /// Counts every outcome that arrived at `since` or later, each with its own time, and returns how many. To be
@@ -23,7 +24,12 @@ impl Monitor {
         loop {
             let page = ledger.outcomes_since(since, after, PAGE).await?;
             for record in &page.attempts {
-                counted += self.recount(record);
+                let mut told = 0;
+                for event in events(record) {
+                    self.count_one(&event, event.received_at);
+                    told = 1;
+                }
+                counted += told;
             }
             match page.next {
                 Some(cursor) => after = Some(cursor),
@@ -32,21 +38,6 @@ impl Monitor {
         }
         self.settle();
         Ok(counted)
-    }
-
-    /// Counts one record as it was reported, then what is known better by now.
-    fn recount(&mut self, record: &AttemptRecord) -> u64 {
-        let reported = record.outcome();
-        if let Some(event) = &reported {
-            self.count_one(event, event.received_at);
-        }
-        let known = State::from_name(&record.verdict.state).and_then(class_of);
-        if let Some(class) = known.filter(|class| record.verdict.class != Some(*class)) {
-            let settled = record.settled_as(class);
-            self.count_one(&settled, settled.received_at);
-            return 1;
-        }
-        u64::from(reported.is_some())
     }
 
     /// Transitions of the past are history: they were logged when they happened.
@@ -58,6 +49,14 @@ impl Monitor {
         });
         self.windows.slide(now);
     }
+}
+
+/// What an attempt's record tells: the outcome as it was reported, then what is known better by now.
+pub(crate) fn events(record: &AttemptRecord) -> impl Iterator<Item = OutcomeEvent> + use<> {
+    let known = State::from_name(&record.verdict.state).and_then(class_of);
+    let better = known.filter(|class| record.verdict.class != Some(*class));
+    let settled = better.map(|class| record.settled_as(class));
+    record.outcome().into_iter().chain(settled)
 }
 
 /// What a state says about the channel beyond what the report said: only that the payment went through after all.

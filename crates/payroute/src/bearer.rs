@@ -6,25 +6,33 @@ use anyhow::Context as _;
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::{Request, Status};
 
+/// The token that `file` holds; none without a file.
+///
+/// # Errors
+/// When the file cannot be read.
+pub(crate) fn read(file: Option<&Path>) -> anyhow::Result<Option<String>> {
+    let read = |file: &Path| {
+        let text = std::fs::read_to_string(file);
+        text.with_context(|| format!("cannot read {}", file.display()))
+    };
+    Ok(file.map(read).transpose()?.map(|text| text.trim().to_owned()))
+}
+
 /// Carries the bearer token with every call, if there is one.
 #[derive(Clone, Default)]
 pub(crate) struct Bearer(Option<MetadataValue<Ascii>>);
 
 impl Bearer {
-    /// The token that `file` holds; none without a file.
+    /// Carries `token`, or nothing.
     ///
     /// # Errors
-    /// When the file cannot be read, or holds what is no token.
-    pub(crate) fn from_file(file: Option<&Path>) -> anyhow::Result<Self> {
-        let Some(file) = file else {
+    /// When it cannot stand in a header.
+    pub(crate) fn of(token: Option<&str>) -> anyhow::Result<Self> {
+        let Some(token) = token else {
             return Ok(Self(None));
         };
-        let token =
-            std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
-        let header = format!("Bearer {}", token.trim());
-        let mut header: MetadataValue<Ascii> = header
-            .parse()
-            .with_context(|| format!("{} does not hold a token", file.display()))?;
+        let header = format!("Bearer {token}").parse();
+        let mut header: MetadataValue<Ascii> = header.context("the token file does not hold a token")?;
         header.set_sensitive(true);
         Ok(Self(Some(header)))
     }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::ctl::plane::PlaneCommand;
 use crate::policy_command::PolicyCommand;
 use crate::probe_command::Probe;
 use crate::settings::flags::Flags;
@@ -35,7 +36,7 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: ConfigCommand,
     },
-    /// Make a payment by hand against a running service
+    /// Make a payment by hand, look at what is in force, change it
     Ctl(Ctl),
     /// Check a routing policy, run its tests, ask what it does with a payment
     Policy {
@@ -112,6 +113,9 @@ pub(crate) struct Ctl {
     /// File that holds the bearer token, where the service asks for one
     #[arg(long, global = true)]
     pub(crate) token_file: Option<PathBuf>,
+    /// Address of the control plane
+    #[arg(long, default_value = "http://127.0.0.1:7436", global = true)]
+    pub(crate) console: String,
     /// What to do.
     #[command(subcommand)]
     pub(crate) command: CtlCommand,
@@ -136,6 +140,9 @@ pub(crate) enum CtlCommand {
     },
     /// Show the health of every channel
     Health,
+    /// What the control plane does.
+    #[command(flatten)]
+    Plane(PlaneCommand),
 }
 
 /// What `ctl route` takes.

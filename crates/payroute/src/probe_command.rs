@@ -6,24 +6,19 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::Args;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
-use tonic::transport::Uri;
+use reqwest::{Client, StatusCode, Url};
 
 use crate::settings::flags::Flags;
 
 /// Health checks of orchestrators wait for a few seconds; an answer takes microseconds.
 const ANSWER_WITHIN: Duration = Duration::from_secs(2);
 
-/// More than any answer of a probe has. What else answers there cannot fill the memory.
-const LONGEST_ANSWER: u64 = 64 * 1_024;
-
 /// What `probe` takes.
 #[derive(Debug, Args)]
 pub(crate) struct Probe {
     /// What to ask; not given: /readyz where the settings have `listen.admin`
     #[arg(long, value_name = "http://HOST:PORT/PATH")]
-    url: Option<Uri>,
+    url: Option<Url>,
     /// The settings of the service.
     #[command(flatten)]
     flags: Flags,
@@ -38,15 +33,14 @@ pub(crate) async fn run(probe: Probe, out: &mut impl Write) -> anyhow::Result<()
         Some(url) => url,
         None => ready_at(probe.flags.load()?.listen.admin)?,
     };
-    let answer = tokio::time::timeout(ANSWER_WITHIN, get(&url)).await;
-    let answer = answer
-        .map_err(anyhow::Error::from)
-        .flatten()
-        .with_context(|| format!("{url} does not answer"))?;
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
-    let status = head.lines().next().unwrap_or_default();
+    // A proxy that the environment names is for the services, not for asking this machine.
+    let client = Client::builder().no_proxy().timeout(ANSWER_WITHIN).build()?;
+    let answer = client.get(url.clone()).send().await;
+    let answer = answer.with_context(|| format!("{url} does not answer"))?;
+    let status = answer.status();
+    let body = answer.text().await?;
     anyhow::ensure!(
-        status.split(' ').nth(1) == Some("200"),
+        status == StatusCode::OK,
         "{url} answers {status}: {}",
         body.trim_end()
     );
@@ -55,7 +49,7 @@ pub(crate) async fn run(probe: Probe, out: &mut impl Write) -> anyhow::Result<()
 }
 
 /// Where a service that listens on `admin` says whether it is ready: one that listens everywhere also does on loopback.
-fn ready_at(mut admin: SocketAddr) -> anyhow::Result<Uri> {
+fn ready_at(mut admin: SocketAddr) -> anyhow::Result<Url> {
     if admin.ip().is_unspecified() {
         admin.set_ip(match admin.ip() {
             IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
@@ -63,24 +57,6 @@ fn ready_at(mut admin: SocketAddr) -> anyhow::Result<Uri> {
         });
     }
     Ok(format!("http://{admin}/readyz").parse()?)
-}
-
-/// The whole answer to a GET. HTTP/1.0, whose answers end with the connection: nothing has to be understood but the
-/// status line.
-async fn get(url: &Uri) -> anyhow::Result<String> {
-    anyhow::ensure!(url.scheme_str() == Some("http"), "expected http://HOST:PORT/PATH");
-    let host = url.host().context("it has no host")?;
-    let address = (host.trim_matches(['[', ']']), url.port_u16().unwrap_or(80));
-    let mut connection = TcpStream::connect(address).await?;
-    let path = url.path_and_query().map_or("/", |path| path.as_str());
-    let request = format!("GET {path} HTTP/1.0\r\nHost: {host}\r\nConnection: close\r\n\r\n");
-    connection.write_all(request.as_bytes()).await?;
-    let mut answer = String::new();
-    connection
-        .take(LONGEST_ANSWER)
-        .read_to_string(&mut answer)
-        .await?;
-    Ok(answer)
 }
 
 #[cfg(test)]

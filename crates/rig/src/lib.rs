@@ -8,9 +8,13 @@ mod leash;
 pub mod port;
 pub mod postgres;
 pub mod program;
+pub mod proxy;
 pub mod redis;
+pub mod redis_cluster;
 
 pub use leash::{Leash, RigError};
 pub use postgres::Postgres;
 pub use program::Program;
+pub use proxy::{Proxy, Trouble};
 pub use redis::Redis;
+pub use redis_cluster::RedisCluster;

@@ -1,5 +1,6 @@
 //! A Redis server.
 
+use std::net::{Ipv4Addr, TcpListener};
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -12,6 +13,7 @@ use crate::port;
 #[derive(Debug)]
 pub struct Redis {
     folder: TempDir,
+    program: &'static str,
     port: u16,
     arguments: Vec<String>,
     server: Option<Leash>,
@@ -31,9 +33,36 @@ impl Redis {
     /// # Errors
     /// As for [`Redis::start`].
     pub fn start_with(arguments: &[&str]) -> Result<Self, RigError> {
+        Self::start_on(free_port()?, "redis-server", arguments)
+    }
+
+    /// Starts a member of a cluster, which also needs the port `bus_above` its own.
+    pub(crate) fn start_member(bus_above: u16, arguments: &[&str]) -> Result<Self, RigError> {
+        let is_free = |port: u16| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok();
+        let mut port = free_port()?;
+        while !port.checked_add(bus_above).is_some_and(is_free) {
+            port = free_port()?;
+        }
+        Self::start_on(port, "redis-server", arguments)
+    }
+
+    /// Starts a Valkey that keeps nothing on disk; `None` when there is no `valkey-server`.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub fn start_valkey() -> Result<Option<Self>, RigError> {
+        const PROGRAM: &str = "valkey-server";
+        let there = Command::new(PROGRAM).arg("--version").output().is_ok();
+        there
+            .then(|| Self::start_on(free_port()?, PROGRAM, &["--save", "", "--appendonly", "no"]))
+            .transpose()
+    }
+
+    fn start_on(port: u16, program: &'static str, arguments: &[&str]) -> Result<Self, RigError> {
         let mut redis = Self {
+            program,
             folder: TempDir::new().map_err(RigError::io("make a folder for Redis"))?,
-            port: port::free().map_err(RigError::io("find a free port"))?,
+            port,
             arguments: arguments.iter().map(ToString::to_string).collect(),
             server: None,
         };
@@ -51,7 +80,7 @@ impl Redis {
         arguments.extend(["--bind", "127.0.0.1", "--dir"].map(ToOwned::to_owned));
         arguments.push(self.folder.path().display().to_string());
         arguments.extend(self.arguments.iter().cloned());
-        self.server = Some(Leash::start(self.folder.path(), "redis-server", &arguments)?);
+        self.server = Some(Leash::start(self.folder.path(), self.program, &arguments)?);
         wait_for("Redis to answer", || {
             self.ask(&["PING"]).is_ok_and(|answer| answer == "PONG")
         })
@@ -105,6 +134,10 @@ impl Redis {
             ))
         }
     }
+}
+
+fn free_port() -> Result<u16, RigError> {
+    port::free().map_err(RigError::io("find a free port"))
 }
 
 #[cfg(test)]

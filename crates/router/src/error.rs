@@ -95,6 +95,7 @@ const fn classify(error: &CallError) -> (Code, &'static str, Option<Duration>) {
         CallError::Backlog => (Code::Unavailable, "BUSY", Some(BUSY_RETRY)),
         CallError::Ledger(error) => match error {
             LedgerError::Busy { .. } => (Code::Unavailable, "BUSY", Some(BUSY_RETRY)),
+            LedgerError::SpoolFull { .. } => (Code::Unavailable, "SPOOL_FULL", Some(FAILED_RETRY)),
             LedgerError::Closed => (Code::Unavailable, "SHUTTING_DOWN", Some(FAILED_RETRY)),
             LedgerError::Full { .. } => (Code::Unavailable, "LEDGER_FULL", Some(FAILED_RETRY)),
             LedgerError::Unavailable { .. } => (Code::Unavailable, "LEDGER_UNAVAILABLE", Some(FAILED_RETRY)),
@@ -162,7 +163,7 @@ mod tests {
     use super::*;
 
     fn every() -> Vec<CallError> {
-        let path = std::path::PathBuf::from("/var/lib/payroute.db");
+        let ledger = "/var/lib/payroute.db".to_owned();
         let source = || std::sync::Arc::new(std::io::Error::other("secret cause"));
         vec![
             Violations::one("currency", "is required").into(),
@@ -190,9 +191,10 @@ mod tests {
             CallError::NotYet("guard"),
             CallError::Backlog,
             LedgerError::Busy { queue: 1 }.into(),
+            LedgerError::SpoolFull { max_bytes: 1 }.into(),
             LedgerError::Closed.into(),
             LedgerError::Full {
-                path,
+                ledger,
                 source: source(),
             }
             .into(),
@@ -248,10 +250,12 @@ mod tests {
 
     #[test]
     fn what_may_succeed_later_says_when() {
-        let status = Status::from(CallError::from(LedgerError::Busy { queue: 1 }));
-        assert_eq!(
-            status.get_error_details().retry_info().unwrap().retry_delay,
-            Some(BUSY_RETRY)
-        );
+        for error in every() {
+            let (code, reason, _) = classify(&error);
+            let status = Status::from(error);
+            let details = status.get_error_details();
+            let retry = details.retry_info().and_then(|info| info.retry_delay);
+            assert_eq!(retry.is_some(), code == Code::Unavailable, "{reason}");
+        }
     }
 }

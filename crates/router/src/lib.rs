@@ -1,10 +1,13 @@
 //! The routing service: which channel a payment goes to, and what to do after it.
 //!
 //! [`routing::Routing`] does the work, call by call; [`service`] speaks gRPC for it; [`server`] listens.
+//! [`adopt`] follows what operators change.
 
+pub mod adopt;
 pub mod attempt_key;
 mod auth;
 mod claims;
+pub mod control_file;
 pub mod error;
 pub mod health;
 mod meter;

@@ -16,10 +16,11 @@ impl Routing {
     /// Answers `GetPayment`.
     ///
     /// # Errors
-    /// When the request is invalid, nothing is known of the payment, or the ledger cannot be read.
+    /// When the request is invalid, nothing is known of the payment, or the ledger cannot be read within 2 s.
     pub async fn payment(&self, request: v1::GetPaymentRequest) -> Result<v1::GetPaymentResponse, CallError> {
         let query = PaymentQuery::try_from(request)?;
-        let found = self.ledger.payment(&query.merchant, &query.payment).await?;
+        let asked = self.ledger.payment(&query.merchant, &query.payment);
+        let found = self.look_up(asked).await?;
         let unknown = || CallError::Unknown {
             what: "payment",
             id: query.payment.to_string(),

@@ -56,7 +56,8 @@ struct Case<'c> {
 }
 
 impl Routing {
-    /// Answers `ReportOutcome`. What it answers is durable.
+    /// Answers `ReportOutcome`. What it answers is durable, in the ledger or in the spool; which of them, the caller
+    /// need not know.
     ///
     /// # Errors
     /// When the request is invalid, the token is not good for it, another content was reported before, or the ledger

@@ -67,11 +67,8 @@ impl Routing {
         };
         let attempt = claims.attempt_id.parse().map_err(|_| unknown())?;
         for _ in 0..TRIES {
-            let record = self
-                .ledger
-                .attempt(&decided.merchant, &attempt)
-                .await?
-                .ok_or_else(unknown)?;
+            let asked = self.ledger.attempt(&decided.merchant, &attempt);
+            let record = self.look_up(asked).await?.ok_or_else(unknown)?;
             let current = State::from_name(&record.verdict.state)
                 .ok_or_else(|| refused(&record, "is not a known state"))?;
             let state =
@@ -112,15 +109,11 @@ impl Routing {
     /// Tells the statistics what is known better now: an outcome where there was none, or a success that was taken
     /// for something else.
     fn count(&self, settled: &Settled) {
-        let Some(class) = class_of(settled.state) else {
+        let Some(news) = settled.record.news(class_of(settled.state)) else {
             return;
         };
-        let counts = match settled.record.verdict.class {
-            None => true,
-            Some(before) => class == OutcomeClass::Success && before != class,
-        };
         // When there is no room, the correction is missing until the next start reads it from the ledger.
-        if counts && self.outcomes.publish(settled.record.settled_as(class)).is_err() {
+        if self.outcomes.publish(news).is_err() {
             tracing::warn!("a late outcome is missing in the statistics: the stream is full");
         }
     }

@@ -39,9 +39,11 @@ impl Routing {
             return Err(CallError::NotYet("guard"));
         }
         let previous = self.previous(&query)?;
+        let mut desk = self.desk.lock();
+        // Under the lock: what is adopted meanwhile comes wholly before this decision or wholly after it.
         let shop = self.shop.load_full();
-        let now = self.clock.now();
-        let named = self.decide(&shop, &query, &previous, now);
+        let named = self.decide(&shop, &mut desk, &query, &previous);
+        drop(desk);
         let mut response = self.response(&shop, &query.attributes, &named);
         if query.explain {
             response.explanation = Some(explanation(&shop, &query.attributes, &named, began));
@@ -68,10 +70,11 @@ impl Routing {
     fn decide<'p>(
         &self,
         shop: &'p Shop,
+        desk: &mut crate::routing::Desk,
         query: &RouteQuery,
         previous: &[Previous],
-        now: Timestamp,
     ) -> Named<'p> {
+        let now = self.clock.now();
         let query = Query {
             attributes: &query.attributes,
             candidates: &query.candidates,
@@ -79,8 +82,7 @@ impl Routing {
             portable_to: &query.portable_to,
             previous,
         };
-        let mut desk = self.desk.lock();
-        let crate::routing::Desk { limits, rng } = &mut *desk;
+        let crate::routing::Desk { limits, rng } = desk;
         let decision = self.live.with_brain(|brain| {
             let mut desk = Desk { brain, limits };
             decide(shop, &mut desk, &query, now, rng)

@@ -2,21 +2,28 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use domain::catalogue::Catalogue;
 use domain::clock::SharedClock;
+use domain::control::{Assembled, Override};
 use domain::decision::Shop;
 use domain::limit::{InvalidRules, Limits};
 use jiff::SignedDuration;
-use ledger::{Ledger, Writer};
+use ledger::{Answer, Ledger, LedgerError, Writer};
 use parking_lot::Mutex;
 use rand::rngs::StdRng;
 use stats::live::Live;
 use stats::stream::Publisher;
 
+use crate::error::CallError;
 use crate::meter::Meter;
 use crate::token::Keyring;
+
+/// How long a look-up in the ledger may take: as long as a transaction of it may. A look-up takes milliseconds, and who
+/// asked is better told to ask again than kept waiting.
+const LOOK_UP_WITHIN: Duration = Duration::from_secs(2);
 
 /// What the routing service is made of.
 pub struct Parts {
@@ -97,4 +104,37 @@ impl Routing {
             meter: Meter::new(),
         })
     }
+
+    /// Routes by `assembled` from now on, with breakers overridden by `breakers` and no others. What was learnt and
+    /// counted stays. A decision is made wholly before this or wholly after it; when it returns, none is made by what
+    /// was before.
+    ///
+    /// # Errors
+    /// When the limits cannot be counted together; nothing is changed then.
+    pub fn adopt(&self, assembled: Assembled, breakers: &[Override]) -> Result<(), InvalidRules> {
+        let mut desk = self.desk.lock();
+        desk.limits.set_rules(assembled.configuration.limits.clone())?;
+        let shop = self.live.with_brain(|brain| assembled.open(breakers, brain));
+        self.shop.store(Arc::new(shop));
+        Ok(())
+    }
+
+    /// What the ledger answers to a look-up, in time. That it knows nothing is believed only when nothing was waiting
+    /// in the spool before it was asked: what was acknowledged is never called unknown.
+    pub(crate) async fn look_up<T>(&self, asked: Answer<'_, Option<T>>) -> Result<Option<T>, CallError> {
+        let was_behind = self.writer.is_behind();
+        let unavailable = |operation, source| LedgerError::Unavailable { operation, source };
+        let answer = tokio::time::timeout(LOOK_UP_WITHIN, asked)
+            .await
+            .map_err(|elapsed| unavailable("answer in time", Arc::new(elapsed)))??;
+        if answer.is_none() && was_behind {
+            return Err(unavailable("know what was spooled", Arc::new(Behind)).into());
+        }
+        Ok(answer)
+    }
 }
+
+/// Why a look-up that found nothing says nothing.
+#[derive(Debug, thiserror::Error)]
+#[error("outcomes wait in the spool")]
+struct Behind;

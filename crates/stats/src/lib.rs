@@ -5,4 +5,5 @@
 //! mode, where all of them live in one process.
 
 pub mod live;
+pub mod redis;
 pub mod stream;

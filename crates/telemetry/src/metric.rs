@@ -30,6 +30,18 @@ pub const PANIC: &str = "payroute_panic_mode";
 pub const DUPLICATES: &str = "payroute_outcome_duplicates_total";
 /// Outcomes that came too late for the window they belong to.
 pub const LATE: &str = "payroute_outcome_late_total";
+/// How far the statistics are behind the end of the outcome stream: the partition that is behind most.
+pub const STATS_LAG: &str = "payroute_stats_lag_seconds";
+/// Outcomes in the stream that this monitor has not counted yet.
+pub const STATS_WAITING: &str = "payroute_stats_waiting_outcomes";
+/// Partitions of the statistics that this monitor owns.
+pub const STATS_PARTITIONS: &str = "payroute_stats_partitions_owned";
+/// Outcomes that came through the stream again and were not counted again.
+pub const STATS_DUPLICATES: &str = "payroute_stats_duplicates_total";
+/// Entries of the stream that said nothing and were put aside.
+pub const STATS_DEAD_LETTERS: &str = "payroute_stats_dead_letters_total";
+/// Batches that another monitor was faster with.
+pub const STATS_STALE: &str = "payroute_stats_stale_total";
 
 /// Upper bounds for durations, in seconds: a decision takes microseconds, a channel's answer may take ten seconds.
 const SECONDS: [f64; 18] = [
@@ -121,11 +133,34 @@ fn describe() {
     );
     describe_counter!(DUPLICATES, "Outcomes reported again and not counted again.");
     describe_counter!(LATE, "Outcomes that came too late for their window.");
+    describe_statistics();
     describe_histogram!(
         crate::rpc::SERVER_CALL_DURATION,
         Unit::Seconds,
         "Duration of remote calls, by method and status."
     );
+}
+
+fn describe_statistics() {
+    describe_gauge!(
+        STATS_LAG,
+        Unit::Seconds,
+        "How far the statistics are behind the end of the outcome stream."
+    );
+    describe_gauge!(STATS_WAITING, "Outcomes in the stream that are not counted yet.");
+    describe_gauge!(
+        STATS_PARTITIONS,
+        "Partitions of the statistics that this monitor owns."
+    );
+    describe_counter!(
+        STATS_DUPLICATES,
+        "Outcomes that came through the stream again and were not counted again."
+    );
+    describe_counter!(
+        STATS_DEAD_LETTERS,
+        "Entries of the stream that said nothing and were put aside."
+    );
+    describe_counter!(STATS_STALE, "Batches that another monitor was faster with.");
 }
 
 /// Metrics that only this test sees: what `record` records.

@@ -4,19 +4,14 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::assemble::{load_channels, load_policy, whole};
+use super::assemble::{load_channels, load_policy};
+use super::check::{check_line, refuse_any};
 use super::{
-    AccountSetting, Actor, Assembled, Change, Control, Document, Kind, Lifted, LimitSetting,
-    MAX_ACCOUNT_SETTINGS, MAX_NOTE_BYTES, MAX_OVERRIDE, MAX_POLICIES_BEFORE, MAX_SUSPENSIONS, Override,
-    Refused, Standing, assemble,
+    AccountSetting, Actor, Assembled, Change, Control, Document, Kind, MAX_POLICIES_BEFORE, Override,
+    Refused, assemble,
 };
-use crate::channels::{Channels, not_a_label};
-use crate::diagnostic::{Diagnostic, nearest};
-use crate::limit;
-use crate::suspension::{Scope, Suspension};
-
-/// The name under which diagnostics report a change's own fields.
-const CHANGE: &str = "change";
+use crate::channels::Channels;
+use crate::suspension::Suspension;
 
 /// What a change is made with.
 #[derive(Clone, Copy, Debug)]
@@ -104,10 +99,10 @@ fn blank(with: &Circumstances<'_>) -> Control {
 }
 
 /// The state that a change is leading to.
-struct Next<'a> {
-    control: Control,
+pub(super) struct Next<'a> {
+    pub(super) control: Control,
     documents: Vec<(Kind, Document)>,
-    with: &'a Circumstances<'a>,
+    pub(super) with: &'a Circumstances<'a>,
 }
 
 impl Next<'_> {
@@ -265,243 +260,8 @@ impl Next<'_> {
         Ok(())
     }
 
-    fn suspend(&mut self, suspension: Suspension) -> Result<(), Refused> {
-        let mut wrong = Vec::new();
-        self.check_scope(&suspension.scope, &mut wrong)?;
-        check_reason(&suspension.reason, &mut wrong);
-        let (from, now) = (suspension.from, self.with.now);
-        if let Some(until) = suspension.until.filter(|until| *until <= from.max(now)) {
-            let message = if until <= from {
-                format!("ends at {until}, expected an end after the start at {from}")
-            } else {
-                format!("ends at {until}, which is over already")
-            };
-            wrong.push(whole(CHANGE, "until", message));
-        }
-        refuse_any(wrong)?;
-        self.make_room_for_a_suspension()?;
-        self.control.suspensions.push(Standing {
-            id: self.control.revision,
-            suspension,
-            lifted: None,
-        });
-        Ok(())
-    }
-
-    /// Forgets the suspension that has been over the longest where there is no room: its story is in the audit log.
-    fn make_room_for_a_suspension(&mut self) -> Result<(), Refused> {
-        let standing = &mut self.control.suspensions;
-        if standing.len() < MAX_SUSPENSIONS {
-            return Ok(());
-        }
-        let over = standing
-            .iter()
-            .enumerate()
-            .filter(|(_, it)| it.is_over(self.with.now));
-        let oldest = over.min_by_key(|(_, it)| it.ends_at()).map(|(place, _)| place);
-        match oldest {
-            Some(place) => {
-                standing.remove(place);
-                Ok(())
-            }
-            None => Err(Refused::TooMany {
-                what: "suspensions",
-                most: MAX_SUSPENSIONS,
-            }),
-        }
-    }
-
-    fn check_scope(&self, scope: &Scope, wrong: &mut Vec<Diagnostic>) -> Result<(), Refused> {
-        let channels = self.channels()?;
-        if *scope == Scope::default() {
-            let message = "covers every payment: expected at least one of channel, issuer, region, method";
-            wrong.push(whole(CHANGE, "scope", message.to_owned()));
-        }
-        if let Some(channel) = &scope.channel {
-            check_known("scope.channel", channel.as_str(), &channels.names(), wrong);
-        }
-        if let Some(method) = &scope.method {
-            check_known("scope.method", method, &channels.methods(), wrong);
-        }
-        if let Some(issuer) = &scope.issuer {
-            check_label("scope.issuer", issuer, wrong);
-        }
-        if let Some(region) = &scope.region {
-            if region.is_empty() {
-                wrong.push(whole(CHANGE, "scope.region", "must not be empty".to_owned()));
-            }
-            check_line("scope.region", region, wrong);
-        }
-        Ok(())
-    }
-
-    fn lift(&mut self, id: u64) -> Result<(), Refused> {
-        let (by, at) = (self.with.by.clone(), self.with.now);
-        let standing = self
-            .control
-            .suspensions
-            .iter_mut()
-            .find(|standing| standing.id == id);
-        let standing = standing.ok_or(Refused::UnknownSuspension(id))?;
-        if standing.is_over(at) {
-            return Err(Refused::SuspensionOver(id));
-        }
-        standing.lifted = Some(Lifted { by, at });
-        Ok(())
-    }
-
-    fn force(&mut self, forced: Override) -> Result<(), Refused> {
-        let mut wrong = Vec::new();
-        check_known(
-            "channel",
-            forced.channel.as_str(),
-            &self.channels()?.names(),
-            &mut wrong,
-        );
-        check_reason(&forced.reason, &mut wrong);
-        let (now, until) = (self.with.now, forced.until);
-        if until <= now || until.duration_since(now) > MAX_OVERRIDE {
-            let hours = MAX_OVERRIDE.as_hours();
-            let message = format!("ends at {until}, expected an end within {hours} h of {now}");
-            wrong.push(whole(CHANGE, "until", message));
-        }
-        refuse_any(wrong)?;
-        self.control.breakers.retain(|set| set.channel != forced.channel);
-        self.control.breakers.push(forced);
-        Ok(())
-    }
-
-    fn set_account(&mut self, setting: AccountSetting) -> Result<(), Refused> {
-        let channels = self.channels()?;
-        let mut wrong = Vec::new();
-        check_known("channel", setting.channel.as_str(), &channels.names(), &mut wrong);
-        let index = channels.index_of(setting.channel.as_str());
-        if let Some(channel) = index.and_then(|index| channels.get(index)) {
-            let accounts: Vec<&str> = channel
-                .accounts
-                .iter()
-                .map(|account| account.id.as_str())
-                .collect();
-            check_known("account", setting.account.as_str(), &accounts, &mut wrong);
-        }
-        refuse_any(wrong)?;
-        refuse_more(
-            "account settings",
-            self.control.accounts.len(),
-            MAX_ACCOUNT_SETTINGS,
-        )?;
-        self.control.accounts.push(setting);
-        Ok(())
-    }
-
-    fn set_limit(&mut self, limit: &LimitSetting) -> Result<(), Refused> {
-        let configuration = load_channels(&self.control.channels, self.with.providers)?;
-        let mut wrong = Vec::new();
-        match limit {
-            LimitSetting::Most { id, most } => {
-                let known: Vec<&str> = configuration.limits.iter().map(|rule| rule.id.as_str()).collect();
-                check_known("limit.id", id, &known, &mut wrong);
-                check_most(*most, &mut wrong);
-            }
-            LimitSetting::Rule(rule) => check_rule(rule, &configuration.channels, &mut wrong),
-        }
-        refuse_any(wrong)?;
-        self.control.limits.retain(|set| set.id() != limit.id());
-        refuse_more("limits", self.control.limits.len(), limit::MAX_RULES)?;
-        self.control.limits.push(limit.clone());
-        Ok(())
-    }
-
-    fn channels(&self) -> Result<Channels, Refused> {
+    /// The channels of the document.
+    pub(super) fn channels(&self) -> Result<Channels, Refused> {
         Ok(load_channels(&self.control.channels, self.with.providers)?.channels)
-    }
-}
-
-fn refuse_any(wrong: Vec<Diagnostic>) -> Result<(), Refused> {
-    if wrong.is_empty() {
-        Ok(())
-    } else {
-        Err(Refused::Invalid(wrong))
-    }
-}
-
-const fn refuse_more(what: &'static str, present: usize, most: usize) -> Result<(), Refused> {
-    if present < most {
-        Ok(())
-    } else {
-        Err(Refused::TooMany { what, most })
-    }
-}
-
-fn check_reason(reason: &str, wrong: &mut Vec<Diagnostic>) {
-    if reason.trim().is_empty() {
-        wrong.push(whole(CHANGE, "reason", "must not be empty".to_owned()));
-    }
-    check_line("reason", reason, wrong);
-}
-
-fn check_line(field: &str, text: &str, wrong: &mut Vec<Diagnostic>) {
-    if text.len() > MAX_NOTE_BYTES {
-        let message = format!(
-            "is {} bytes long, at most {MAX_NOTE_BYTES} are allowed",
-            text.len()
-        );
-        wrong.push(whole(CHANGE, field, message));
-    }
-    if text.chars().any(char::is_control) {
-        wrong.push(whole(
-            CHANGE,
-            field,
-            "must not hold control characters".to_owned(),
-        ));
-    }
-}
-
-fn check_known(field: &str, name: &str, known: &[&str], wrong: &mut Vec<Diagnostic>) {
-    if known.contains(&name) {
-        return;
-    }
-    let message = match nearest(name, known.iter().copied()) {
-        Some(near) => format!("`{name}` is not known, did you mean `{near}`?"),
-        None => format!("`{name}` is not known"),
-    };
-    wrong.push(whole(CHANGE, field, message));
-}
-
-fn check_label(field: &str, name: &str, wrong: &mut Vec<Diagnostic>) {
-    let problem = if name.is_empty() {
-        Some("must not be empty".to_owned())
-    } else {
-        not_a_label(name)
-    };
-    wrong.extend(problem.map(|message| whole(CHANGE, field, message)));
-}
-
-fn check_most(most: i64, wrong: &mut Vec<Diagnostic>) {
-    if most < 0 {
-        let message = format!("found {most}, expected a whole number from 0");
-        wrong.push(whole(CHANGE, "limit.most", message));
-    }
-}
-
-fn check_rule(rule: &limit::Rule, channels: &Channels, wrong: &mut Vec<Diagnostic>) {
-    check_label("limit.id", &rule.id, wrong);
-    check_line("limit.id", &rule.id, wrong);
-    check_most(rule.most, wrong);
-    if let Some(channel) = &rule.scope.channel {
-        check_known("limit.scope.channel", channel.as_str(), &channels.names(), wrong);
-    }
-    if let Some(method) = &rule.scope.method {
-        check_known("limit.scope.method", method, &channels.methods(), wrong);
-    }
-    if let Some(issuer) = &rule.scope.issuer {
-        check_label("limit.scope.issuer", issuer, wrong);
-    }
-    let repeats = |(place, dimension)| rule.per.iter().take(place).any(|earlier| earlier == dimension);
-    if rule.per.iter().enumerate().any(repeats) {
-        wrong.push(whole(CHANGE, "limit.per", "holds something twice".to_owned()));
-    }
-    if let Err(error) = limit::Limits::new(vec![rule.clone()]) {
-        wrong.push(whole(CHANGE, "limit", error.to_string()));
     }
 }

@@ -1,7 +1,11 @@
 //! From the control state to what a process routes by.
 
-use super::{AccountSetting, Control, Document, LimitSetting, MAX_DOCUMENT_BYTES};
+use jiff::Timestamp;
+
+use super::{AccountSetting, Control, Document, LimitSetting, MAX_DOCUMENT_BYTES, Override};
+use crate::brain::Brain;
 use crate::channels::{self, Channels, Configuration};
+use crate::decision::Shop;
 use crate::diagnostic::Diagnostic;
 use crate::limit::{self, Limits};
 use crate::policy::Policy;
@@ -11,13 +15,29 @@ pub const CHANNELS_FILE: &str = "channels.yaml";
 /// The name of the policy in diagnostics.
 pub const POLICY_FILE: &str = "policy.yaml";
 
-/// What a control state says, ready for a [`Shop`](crate::decision::Shop).
+/// What a control state says, ready for a [`Shop`].
 #[derive(Clone, Debug)]
 pub struct Assembled {
     /// The channels, suspensions and limits.
     pub configuration: Configuration,
     /// The policy for these channels.
     pub policy: Policy,
+}
+
+impl Assembled {
+    /// Opens the shop with `brain`, which keeps what it has learnt, and overrides its breakers by `breakers` and no
+    /// others.
+    #[must_use]
+    pub fn open(self, breakers: &[Override], brain: &mut Brain) -> Shop {
+        let shop = Shop::open(self.configuration, self.policy, brain);
+        for (index, channel) in shop.channels.iter() {
+            let Some(ix) = shop.known_as(index) else { continue };
+            let forced = breakers.iter().find(|forced| forced.channel == channel.id);
+            let until = forced.map_or(Timestamp::UNIX_EPOCH, |forced| forced.until);
+            brain.force(ix, forced.map(|forced| forced.forced), until);
+        }
+        shop
+    }
 }
 
 /// Reads the documents of `control` and lays over them what is set beside them. `providers` are the names that the

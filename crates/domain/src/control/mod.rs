@@ -11,8 +11,10 @@ mod actor;
 mod apply;
 mod assemble;
 mod change;
+mod check;
 mod outline;
 mod refused;
+mod set;
 #[cfg(test)]
 mod tests;
 

@@ -1,12 +1,12 @@
 //! Outcomes counted by class.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::outcome::OutcomeClass;
 use crate::success_rate::SuccessRate;
 
 /// How many outcomes of each class there were.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Counts {
     /// Paid, or authorised.
     pub success: u32,
@@ -57,8 +57,13 @@ impl Counts {
 
     /// Counts one outcome of `class`.
     pub const fn add(&mut self, class: OutcomeClass) {
+        self.add_many(class, 1);
+    }
+
+    /// Counts `more` outcomes of `class`.
+    pub const fn add_many(&mut self, class: OutcomeClass, more: u32) {
         let count = self.of_mut(class);
-        *count = count.saturating_add(1);
+        *count = count.saturating_add(more);
     }
 
     /// Turns one outcome of `from` into one of `to`; `false`, and nothing changed, when there is none of `from`.

@@ -4,7 +4,7 @@
 //! apart than 5 % of the value. The bounds are whole milliseconds, so no float takes part.
 
 /// The upper bound of each bin in milliseconds, inclusive. Bin 0 holds 0 ms, the last what is above the others.
-const BOUNDS_MS: [u32; BINS] = bounds();
+static BOUNDS_MS: [u32; BINS] = bounds();
 
 /// How many bins it takes to reach the largest number of milliseconds that is kept.
 const BINS: usize = 215;
@@ -35,10 +35,32 @@ pub struct Latencies {
 }
 
 impl Latencies {
+    /// The upper bound of each bin in milliseconds, inclusive, in ascending order: for whoever counts elsewhere. The
+    /// number of a value's bin is how many bounds are less than the value.
+    #[must_use]
+    pub const fn bounds_ms() -> &'static [u32] {
+        &BOUNDS_MS
+    }
+
     /// Counts one outcome that took `ms` milliseconds.
     pub fn record(&mut self, ms: u32) {
+        self.add(Self::bin(ms), 1);
+    }
+
+    /// The bin that `ms` milliseconds fall in. Stores keep it, so the bins are part of their format.
+    #[must_use]
+    pub fn bin(ms: u32) -> u8 {
         let bin = BOUNDS_MS.partition_point(|bound| *bound < ms);
-        self.add(u8::try_from(bin).unwrap_or(u8::MAX), 1);
+        u8::try_from(bin).unwrap_or(u8::MAX)
+    }
+
+    /// Counts `count` outcomes in `bin`, as a store kept them; `false`, and nothing counted, when there is no such bin.
+    pub fn restore(&mut self, bin: u8, count: u32) -> bool {
+        let known = usize::from(bin) < BINS;
+        if known && count > 0 {
+            self.add(bin, count);
+        }
+        known
     }
 
     /// Adds all of `other`.
@@ -151,6 +173,13 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_bin_that_does_not_exist_is_refused() {
+        let mut latencies = Latencies::default();
+        assert!(!latencies.restore(u8::MAX, 1) && latencies.restore(214, 1));
+        assert_eq!(latencies.count(), 1);
+    }
+
     fn of(values: &[u32]) -> Latencies {
         let mut latencies = Latencies::default();
         for &ms in values {
@@ -185,6 +214,15 @@ mod tests {
             sum.add(&of(&one));
             sum.add(&of(&other));
             prop_assert_eq!(sum.total(), both);
+        }
+
+        #[test]
+        fn restoring_the_bins_is_recording_the_values(values in proptest::collection::vec(any::<u32>(), 0..50)) {
+            let mut restored = Latencies::default();
+            for &ms in &values {
+                prop_assert!(restored.restore(Latencies::bin(ms), 1));
+            }
+            prop_assert_eq!(restored, of(&values));
         }
 
         #[test]

@@ -11,7 +11,7 @@ mod view;
 
 pub use counts::Counts;
 pub use latency::Latencies;
-pub use rolling::{Recorded, Revision, Sample, Window};
+pub use rolling::{Recorded, Revision, Sample, Window, bucket_number};
 pub use segment::{Caps, Place, Segment, Windows};
 pub use streak::Streaks;
-pub use view::{Statistics, View};
+pub use view::{BUCKET_SECS, Statistics, View};

@@ -140,6 +140,32 @@ impl Window {
         self.late = self.late.saturating_add(other.late);
     }
 
+    /// Adds what a store kept of the bucket of that number; nothing when it is older than an hour.
+    pub fn restore_bucket(&mut self, number: i64, kept: &Statistics) {
+        if number > self.newest_forgotten()
+            && let Some(bucket) = self.bucket(number)
+        {
+            bucket.merge(kept);
+        }
+    }
+
+    /// Takes over what a store kept beside the buckets.
+    pub fn restore_marks(&mut self, streaks: Streaks, last_success_at: Option<Timestamp>, late: u64) {
+        self.streaks = streaks;
+        self.last_success_at = last_success_at;
+        self.late = late;
+    }
+
+    /// The buckets with outcomes, by their numbers, the oldest first.
+    pub fn buckets(&self) -> impl Iterator<Item = (i64, &Statistics)> {
+        self.buckets.iter().map(|(number, bucket)| (*number, bucket))
+    }
+
+    /// Counts one that was left out without being looked at here.
+    pub const fn note_late(&mut self) {
+        self.late = self.late.saturating_add(1);
+    }
+
     /// Lets go of what is older than an hour.
     pub fn slide(&mut self, now: Timestamp) {
         self.newest = self.newest.max(Some(bucket_number(now)));
@@ -208,8 +234,9 @@ impl Window {
     }
 }
 
-/// The number of the bucket that `at` falls in.
-fn bucket_number(at: Timestamp) -> i64 {
+/// The number of the bucket that `at` falls in: ten-second spans since 1970.
+#[must_use]
+pub fn bucket_number(at: Timestamp) -> i64 {
     at.as_second().div_euclid(BUCKET_SECS)
 }
 

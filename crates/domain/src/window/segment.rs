@@ -90,12 +90,108 @@ impl Windows {
 
     /// Counts `sample` in every window that `place` belongs to: up to four.
     pub fn record(&mut self, place: Place<'_>, sample: Sample, now: Timestamp) -> Recorded {
-        self.each(place, |window| window.record(sample, now))
+        self.record_with(place, sample, now, |_| ())
+    }
+
+    /// As [`Windows::record`], and names the segments it was counted in to `counted`: who keeps a copy of the windows
+    /// elsewhere must fold names exactly as they were folded here.
+    pub fn record_with(
+        &mut self,
+        place: Place<'_>,
+        sample: Sample,
+        now: Timestamp,
+        mut counted: impl FnMut(Segment<'_>),
+    ) -> Recorded {
+        let caps = self.caps;
+        let channel = self.channels.entry(place.channel.clone()).or_default();
+        // A late outcome must not take a name's place under the cap.
+        if channel.overall.record(sample, now) == Recorded::Late {
+            return Recorded::Late;
+        }
+        counted(Segment::Overall);
+        let method = folded(&channel.methods, place.method, caps.methods);
+        with(&mut channel.methods, method, |windows| {
+            windows.overall.record(sample, now);
+            counted(Segment::Method(method));
+            if let Some(issuer) = place.issuer {
+                let name = folded(&windows.issuers, issuer, caps.issuers_per_method);
+                with(&mut windows.issuers, name, |window| window.record(sample, now));
+                counted(Segment::MethodIssuer(method, name));
+            }
+        });
+        if let Some(issuer) = place.issuer {
+            let name = folded(&channel.issuers, issuer, caps.issuers);
+            with(&mut channel.issuers, name, |window| window.record(sample, now));
+            counted(Segment::Issuer(name));
+        }
+        Recorded::Counted
     }
 
     /// Corrects an outcome in every window that `place` belongs to.
     pub fn revise(&mut self, place: Place<'_>, revision: Revision, now: Timestamp) -> Recorded {
-        self.each(place, |window| window.revise(revision, now))
+        self.revise_with(place, revision, now, |_| ())
+    }
+
+    /// As [`Windows::revise`], and names the segments it was corrected in to `corrected`.
+    pub fn revise_with(
+        &mut self,
+        place: Place<'_>,
+        revision: Revision,
+        now: Timestamp,
+        mut corrected: impl FnMut(Segment<'_>),
+    ) -> Recorded {
+        let caps = self.caps;
+        let channel = self.channels.entry(place.channel.clone()).or_default();
+        if channel.overall.revise(revision, now) == Recorded::Late {
+            return Recorded::Late;
+        }
+        corrected(Segment::Overall);
+        let mut act = |window: Option<&mut Window>, segment: Segment<'_>| {
+            if window.is_some_and(|window| window.revise(revision, now) == Recorded::Counted) {
+                corrected(segment);
+            }
+        };
+        let method = folded(&channel.methods, place.method, caps.methods);
+        if let Some(windows) = channel.methods.get_mut(method) {
+            act(Some(&mut windows.overall), Segment::Method(method));
+            if let Some(issuer) = place.issuer {
+                let name = folded(&windows.issuers, issuer, caps.issuers_per_method);
+                act(windows.issuers.get_mut(name), Segment::MethodIssuer(method, name));
+            }
+        }
+        if let Some(issuer) = place.issuer {
+            let name = folded(&channel.issuers, issuer, caps.issuers);
+            act(channel.issuers.get_mut(name), Segment::Issuer(name));
+        }
+        Recorded::Counted
+    }
+
+    /// Counts an outcome of `channel` that was left out without being looked at here.
+    pub fn note_late(&mut self, channel: &ChannelId) {
+        self.channels
+            .entry(channel.clone())
+            .or_default()
+            .overall
+            .note_late();
+    }
+
+    /// The window of one segment, made when there is none, whatever the caps: to restore what was kept elsewhere.
+    pub fn restore(&mut self, channel: &ChannelId, segment: Segment<'_>) -> &mut Window {
+        let channel = self.channels.entry(channel.clone()).or_default();
+        match segment {
+            Segment::Overall => &mut channel.overall,
+            Segment::Method(method) => &mut channel.methods.entry(method.into()).or_default().overall,
+            Segment::Issuer(issuer) => channel.issuers.entry(issuer.into()).or_default(),
+            Segment::MethodIssuer(method, issuer) => {
+                let windows = channel.methods.entry(method.into()).or_default();
+                windows.issuers.entry(issuer.into()).or_default()
+            }
+        }
+    }
+
+    /// Every channel that had outcomes, in no particular order.
+    pub fn channels(&self) -> impl Iterator<Item = &ChannelId> {
+        self.channels.keys()
     }
 
     /// The window of one segment; `None` when it had no outcomes, or is counted in `other`.
@@ -145,38 +241,22 @@ impl Windows {
             });
         }
     }
+}
 
-    /// Does the same to every window that `place` belongs to; what the overall window says is the answer.
-    fn each(&mut self, place: Place<'_>, mut act: impl FnMut(&mut Window) -> Recorded) -> Recorded {
-        let caps = self.caps;
-        let channel = match self.channels.get_mut(place.channel) {
-            Some(channel) => channel,
-            None => self.channels.entry(place.channel.clone()).or_default(),
-        };
-        capped(&mut channel.methods, place.method, caps.methods, |method| {
-            act(&mut method.overall);
-            if let Some(issuer) = place.issuer {
-                capped(&mut method.issuers, issuer, caps.issuers_per_method, &mut act);
-            }
-        });
-        if let Some(issuer) = place.issuer {
-            capped(&mut channel.issuers, issuer, caps.issuers, &mut act);
-        }
-        act(&mut channel.overall)
+/// The name that `name` is counted under: [`OTHER`] when there are `cap` names and this is not one of them.
+fn folded<'n, W>(map: &HashMap<Box<str>, W>, name: &'n str, cap: usize) -> &'n str {
+    if map.len() < cap || map.contains_key(name) {
+        name
+    } else {
+        OTHER
     }
 }
 
-/// Acts on the entry of `name`; on that of [`OTHER`] when there are `cap` names and this is not one of them.
-fn capped<W: Default, R>(
-    map: &mut HashMap<Box<str>, W>,
-    name: &str,
-    cap: usize,
-    act: impl FnOnce(&mut W) -> R,
-) -> R {
+/// Acts on the entry of `name`, made when there is none. Names are seldom new, so they are not copied to look.
+fn with<W: Default, R>(map: &mut HashMap<Box<str>, W>, name: &str, act: impl FnOnce(&mut W) -> R) -> R {
     if let Some(listed) = map.get_mut(name) {
         return act(listed);
     }
-    let name = if map.len() < cap { name } else { OTHER };
     act(map.entry(name.into()).or_default())
 }
 
@@ -273,7 +353,91 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_late_outcome_takes_no_name() {
+        let mut windows = Windows::default();
+        let place = Place {
+            channel: &channel(),
+            method: "card",
+            issuer: Some("icbc"),
+        };
+        let late = Sample {
+            at: NOW,
+            class: OutcomeClass::Success,
+            latency_ms: None,
+        };
+        let now = Timestamp::from_second(4_000).unwrap();
+        assert_eq!(windows.record(place, late, now), Recorded::Late);
+        windows.note_late(&channel());
+        assert_eq!(windows.segments(&channel()).count(), 1);
+        let overall = windows.window(&channel(), Segment::Overall).unwrap();
+        assert_eq!(overall.late(), 2);
+    }
+
+    /// The windows that a copy of `windows` would hold: what is kept of each segment, put back.
+    fn restored(windows: &Windows, caps: Caps, now: Timestamp) -> Windows {
+        let mut copy = Windows::new(caps);
+        for (segment, window) in windows.segments(&channel()) {
+            let to = copy.restore(&channel(), segment);
+            to.slide(now);
+            for (number, bucket) in window.buckets() {
+                to.restore_bucket(number, bucket);
+            }
+            to.restore_marks(window.streaks(), window.last_success_at(), window.late());
+        }
+        copy
+    }
+
     proptest! {
+        #[test]
+        fn what_was_restored_goes_on_like_what_was_recorded(
+            places in proptest::collection::vec(("[a-e]", "[a-f]"), 1..40),
+            more in proptest::collection::vec(("[a-e]", "[a-f]"), 0..40),
+        ) {
+            let caps = Caps { methods: 2, issuers: 3, issuers_per_method: 1 };
+            let mut recorded = Windows::new(caps);
+            for (method, issuer) in &places {
+                record(&mut recorded, method, Some(issuer));
+            }
+            let mut copy = restored(&recorded, caps, NOW);
+            for (method, issuer) in &more {
+                record(&mut recorded, method, Some(issuer));
+                record(&mut copy, method, Some(issuer));
+            }
+            let seen = |windows: &Windows| {
+                let mut seen: Vec<_> = windows
+                    .segments(&channel())
+                    .map(|(segment, window)| {
+                        let view = window.view(View::OneHour, NOW);
+                        (format!("{segment:?}"), view.counts, window.streaks(), window.last_success_at())
+                    })
+                    .collect();
+                seen.sort_by(|one, other| one.0.cmp(&other.0));
+                seen
+            };
+            prop_assert_eq!(seen(&recorded), seen(&copy));
+        }
+
+        #[test]
+        fn the_names_told_are_those_counted_in(
+            places in proptest::collection::vec(("[a-e]", "[a-f]"), 1..40),
+        ) {
+            let mut windows = Windows::new(Caps { methods: 2, issuers: 3, issuers_per_method: 1 });
+            let mut told = HashMap::<String, u32>::new();
+            for (method, issuer) in &places {
+                let place = Place { channel: &channel(), method, issuer: Some(issuer) };
+                let sample = Sample { at: NOW, class: OutcomeClass::Success, latency_ms: None };
+                windows.record_with(place, sample, NOW, |segment| {
+                    *told.entry(format!("{segment:?}")).or_default() += 1;
+                });
+            }
+            let kept: HashMap<_, _> = windows
+                .segments(&channel())
+                .map(|(segment, _)| (format!("{segment:?}"), total(&windows, segment)))
+                .collect();
+            prop_assert_eq!(told, kept);
+        }
+
         #[test]
         fn the_segments_of_a_kind_add_up_to_the_whole(
             places in proptest::collection::vec(("[a-e]", "[a-f]"), 0..40),

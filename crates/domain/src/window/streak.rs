@@ -13,7 +13,8 @@ pub struct Streaks {
     pub timeouts: u32,
     /// Technical failures and timeouts in a row.
     pub technical_failures: u32,
-    last_at: Option<Timestamp>,
+    /// When the latest outcome was received.
+    pub last_at: Option<Timestamp>,
 }
 
 impl Streaks {

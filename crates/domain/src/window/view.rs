@@ -4,10 +4,10 @@ use super::counts::Counts;
 use super::latency::Latencies;
 
 /// Length of a bucket, in seconds.
-pub(super) const BUCKET_SECS: i64 = 10;
+pub const BUCKET_SECS: i64 = 10;
 
 /// A span of time up to now.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 pub enum View {
     /// The last minute.
     #[serde(rename = "1m")]

@@ -13,13 +13,13 @@ use crate::control::{Audited, ChangeError, Changed, ControlStore, Editor, Import
 
 type Store = Arc<dyn ControlStore>;
 
-const CHANNELS: &str = "
+pub(crate) const CHANNELS: &str = "
 channels:
   - {id: a, provider: alipay, methods: [pay], currencies: [CNY], timeout_ms: 5000, accounts: [{id: main}]}
   - {id: b, provider: alipay, methods: [pay], currencies: [CNY], timeout_ms: 5000, accounts: [{id: main}]}
 ";
 
-const POLICY: &str = "{version: 1, name: first, timezone: UTC, default: {priority: [a, b]}}";
+pub(crate) const POLICY: &str = "{version: 1, name: first, timezone: UTC, default: {priority: [a, b]}}";
 const OTHER_POLICY: &str = "{version: 2, name: second, timezone: UTC, default: {priority: [b, a]}}";
 
 pub(crate) fn editor(store: &Store) -> Editor {

@@ -2,8 +2,9 @@
 
 use domain::control::Actor;
 use jiff::Timestamp;
+use serde_json::{Map, Value};
 
-use super::write::Draft;
+use super::write::{Draft, document_of, is_document};
 use super::{ControlStore, Digest};
 use crate::error::LedgerError;
 
@@ -85,7 +86,7 @@ pub enum Audited {
     },
 }
 
-/// Looks through the whole audit log of `store`.
+/// Looks through the whole audit log of `store`, and at every document that it tells of.
 ///
 /// # Errors
 /// When the store cannot be read.
@@ -106,6 +107,12 @@ pub async fn verify(store: &dyn ControlStore) -> Result<Audited, LedgerError> {
                     problem,
                 });
             }
+            if !has_its_documents(store, &entry).await? {
+                return Ok(Audited::Tampered {
+                    seq: entry.seq,
+                    problem: "a document that came with it is not what was written",
+                });
+            }
             head.get_or_insert_with(|| entry.clone());
             later = Some(entry);
         }
@@ -124,6 +131,22 @@ pub async fn verify(store: &dyn ControlStore) -> Result<Audited, LedgerError> {
             head: head.map_or(Digest::ZERO, |head| head.digest),
         },
     })
+}
+
+/// Whether the documents that came with the change are there as they came.
+async fn has_its_documents(store: &dyn ControlStore, entry: &AuditEntry) -> Result<bool, LedgerError> {
+    // That the entry itself was not altered is known by now.
+    let parts: Map<String, Value> = serde_json::from_str(&entry.after).unwrap_or_default();
+    for (part, value) in &parts {
+        let Some((kind, version)) = document_of(part) else {
+            continue;
+        };
+        let document = store.document(kind, version).await?;
+        if !document.is_some_and(|document| is_document(value, &document)) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// What is wrong with `entry`, which should stand right before `later`.

@@ -82,6 +82,12 @@ impl Editor {
         &self.store
     }
 
+    /// The providers that channels may name.
+    #[must_use]
+    pub fn providers(&self) -> Vec<&str> {
+        self.providers.iter().map(String::as_str).collect()
+    }
+
     /// Makes `change`. With `expected`, only when that is the present revision; without, whatever others do meanwhile.
     ///
     /// # Errors

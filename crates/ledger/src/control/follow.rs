@@ -1,12 +1,13 @@
 //! Hearing of changes: at once where the store tells, and by looking where it does not.
 
+use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
 use domain::control::Control;
 use metrics::gauge;
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::ControlStore;
 use crate::error::LedgerError;
@@ -14,6 +15,9 @@ use crate::metric;
 
 /// How often a follower looks when it hears nothing.
 pub const POLL: Duration = Duration::from_secs(1);
+
+/// How long a look may take: a store that is stopped in the middle does not hang up.
+const LOOK: Duration = Duration::from_secs(5);
 
 /// Follows a control state.
 #[derive(Debug)]
@@ -45,19 +49,23 @@ impl Follower {
     /// May be dropped while it waits; nothing is lost then.
     pub async fn next(&mut self) -> Control {
         loop {
-            match self.look().await {
-                Ok(Some(control)) => return control,
-                Ok(None) => {}
-                Err(error) => {
-                    if !self.is_down {
-                        tracing::warn!(%error, "the configuration cannot be looked at, the last one stays: {error}");
-                    }
-                    self.is_down = true;
-                }
-            }
+            let looked = timeout(LOOK, self.look()).await;
             gauge!(metric::CONTROL_AGE).set(self.looked_at.elapsed().as_secs_f64());
+            match looked {
+                Ok(Ok(Some(control))) => return control,
+                Ok(Ok(None)) => {}
+                Ok(Err(error)) => self.down(&error),
+                Err(slow) => self.down(&slow),
+            }
             self.wait().await;
         }
+    }
+
+    fn down(&mut self, why: &dyn Error) {
+        if !self.is_down {
+            tracing::warn!(error = %why, "the configuration cannot be looked at, the last one stays: {why}");
+        }
+        self.is_down = true;
     }
 
     async fn look(&mut self) -> Result<Option<Control>, LedgerError> {
@@ -87,8 +95,11 @@ impl Follower {
             tracing::info!("the configuration can be looked at again");
         }
         self.looked_at = Instant::now();
-        if let Some(control) = &control {
-            self.seen = control.revision;
+        match &control {
+            Some(control) => self.seen = control.revision,
+            // The store was emptied: whatever comes next is new, also when it counts up to what was seen before.
+            None if revision == 0 => self.seen = 0,
+            None => {}
         }
         Ok(control)
     }

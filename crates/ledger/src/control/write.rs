@@ -6,6 +6,28 @@ use serde_json::{Map, Value, json};
 
 use super::Digest;
 
+/// How the audit log calls the text of a document that came with a change.
+const DOCUMENT: &str = "document";
+
+fn part_of(kind: Kind, version: u64) -> String {
+    format!("{DOCUMENT} {kind} {version}")
+}
+
+fn digest_of(document: &Document) -> String {
+    Digest::of([document.text.as_bytes()]).to_string()
+}
+
+/// The kind and version of the document that `part` of an audit entry is about; `None` when it is about something else.
+pub(super) fn document_of(part: &str) -> Option<(Kind, u64)> {
+    let (kind, version) = part.strip_prefix(DOCUMENT)?.trim_start().split_once(' ')?;
+    Some((Kind::from_name(kind)?, version.parse().ok()?))
+}
+
+/// Whether `document` is the one whose digest was kept as `value`.
+pub(super) fn is_document(value: &Value, document: &Document) -> bool {
+    value.get("digest").and_then(Value::as_str) == Some(&digest_of(document))
+}
+
 /// A change that was applied, with its documents and its entry in the audit log.
 #[derive(Clone, Debug)]
 pub struct Write {
@@ -40,10 +62,9 @@ impl Write {
         let mut after: Map<String, Value> = difference.after.into_iter().collect();
         let before: Map<String, Value> = difference.before.into_iter().collect();
         for (kind, document) in &applied.documents {
-            let digest = Digest::of([document.text.as_bytes()]).to_string();
             after.insert(
-                format!("document {kind} {}", document.version),
-                json!({"digest": digest}),
+                part_of(*kind, document.version),
+                json!({"digest": digest_of(document)}),
             );
         }
         Self {

@@ -1,22 +1,20 @@
 //! Statements on the table of attempts.
 
 use std::collections::HashMap;
-use std::str::FromStr;
 
-use domain::id::{AccountId, AttemptId, ChannelId, MerchantId, PaymentId};
-use domain::money::{Currency, Money};
+use domain::id::{AccountId, AttemptId, MerchantId, PaymentId};
 use domain::outcome::OutcomeClass;
-use sqlx::sqlite::{SqlitePool, SqliteRow};
+use sqlx::sqlite::SqlitePool;
 use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
-use uuid::Uuid;
 
 use super::failure::Failure;
-use super::row::{Columns, filled_statements, statements};
-use crate::attempt::{AttemptRecord, Recorded, Report, Segment, Verdict};
+use super::statement::{filled_statements, statements};
+use crate::attempt::{AttemptRecord, Recorded};
 use crate::error::LedgerError;
+use crate::judge::{Name, judge};
 use crate::payment::{Cursor, Page};
-
-const TABLE: &str = "attempt";
+use crate::row::Columns;
+use crate::row::attempt::{TABLE, read};
 
 macro_rules! columns {
     () => {
@@ -26,9 +24,6 @@ macro_rules! columns {
          started_at_us, received_at_us, latency_ms, digest"
     };
 }
-
-/// What an attempt is told by.
-type Name = (MerchantId, AttemptId);
 
 /// Keeps those of `attempts` that are new, and says of each what became of it.
 ///
@@ -48,34 +43,6 @@ pub(super) async fn record(
         insert(connection, failure, piece).await?;
     }
     Ok(answers)
-}
-
-/// Tells new attempts from repeated and contradicting ones, where an earlier one of the batch counts as stored.
-fn judge<'a>(
-    attempts: &'a [AttemptRecord],
-    stored: &'a HashMap<Name, AttemptRecord>,
-) -> (Vec<&'a AttemptRecord>, Vec<Recorded>) {
-    let mut first: HashMap<(&str, &str), &AttemptRecord> = stored
-        .values()
-        .map(|attempt| ((attempt.merchant.as_str(), attempt.attempt.as_str()), attempt))
-        .collect();
-    let mut fresh = Vec::with_capacity(attempts.len());
-    let mut answers = Vec::with_capacity(attempts.len());
-    for attempt in attempts {
-        let name = (attempt.merchant.as_str(), attempt.attempt.as_str());
-        answers.push(match first.get(&name) {
-            None => {
-                first.insert(name, attempt);
-                fresh.push(attempt);
-                Recorded::New
-            }
-            Some(earlier) if earlier.digest == attempt.digest => {
-                Recorded::Duplicate(Box::new((*earlier).clone()))
-            }
-            Some(_) => Recorded::Conflict,
-        });
-    }
-    (fresh, answers)
 }
 
 async fn find(
@@ -198,7 +165,7 @@ pub(super) async fn of_payment(
     .await
     .map_err(|error| failure.during("read the attempts of a payment", error))?
     .iter()
-    .map(read)
+    .map(|row| read(row))
     .collect()
 }
 
@@ -227,86 +194,11 @@ pub(super) async fn outcomes_after(
             let columns = Columns::of(TABLE, last);
             Some(Cursor {
                 received_at: columns.time("received_at_us")?,
-                seq: columns.get("seq")?,
+                seq: columns.whole("seq")?,
             })
         }
         _ => None,
     };
-    let attempts = rows.iter().map(read).collect::<Result<_, _>>()?;
+    let attempts = rows.iter().map(|row| read(row)).collect::<Result<_, _>>()?;
     Ok(Page { attempts, next })
-}
-
-fn read(row: &SqliteRow) -> Result<AttemptRecord, LedgerError> {
-    let columns = Columns::of(TABLE, row);
-    Ok(AttemptRecord {
-        merchant: columns.parse("merchant_id", MerchantId::new)?,
-        attempt: columns.parse("attempt_id", AttemptId::new)?,
-        payment: columns.parse("payment_id", PaymentId::new)?,
-        attempt_no: columns.get("attempt_no")?,
-        decision: columns.parse("decision_id", Uuid::parse_str)?,
-        channel: columns.parse("channel_id", ChannelId::new)?,
-        account: columns.parse_some("account_id", AccountId::new)?,
-        amount: {
-            let currency = columns.parse("currency", Currency::from_str)?;
-            columns.map("amount_minor", |minor| Money::new(minor, currency))?
-        },
-        segment: Segment {
-            method: columns.get("method")?,
-            issuer: columns.get("issuer")?,
-            region: columns.get("region")?,
-        },
-        report: read_report(&columns)?,
-        verdict: Verdict {
-            reason: columns.get("reason")?,
-            certainty: columns.get("certainty")?,
-            class: columns.parse_some("class", class)?,
-            state: columns.get("state")?,
-        },
-        decided_at: columns.time("decided_at_us")?,
-        trace_id: columns.get("trace_id")?,
-        started_at: columns.time("started_at_us")?,
-        received_at: columns.time("received_at_us")?,
-        latency_ms: columns.get("latency_ms")?,
-        digest: columns.map("digest", |digest: &[u8]| {
-            digest.try_into() as Result<[u8; 32], std::array::TryFromSliceError>
-        })?,
-    })
-}
-
-fn read_report(columns: &Columns<'_>) -> Result<Report, LedgerError> {
-    Ok(Report {
-        result: columns.get("result")?,
-        provider: columns.get("provider")?,
-        code: columns.get("code")?,
-        sub_code: columns.get("sub_code")?,
-        http_status: columns.get("http_status")?,
-        transport_event: columns.get("transport_event")?,
-        message: columns.get("message")?,
-        provider_reference: columns.get("provider_reference")?,
-        network_advice_code: columns.get("network_advice_code")?,
-    })
-}
-
-fn class(name: &str) -> Result<OutcomeClass, String> {
-    OutcomeClass::ALL
-        .into_iter()
-        .find(|class| class.as_str() == name)
-        .ok_or_else(|| format!("`{name}` is not a class of outcomes"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_class_is_read_as_it_was_written() {
-        for expected in OutcomeClass::ALL {
-            assert_eq!(class(expected.as_str()), Ok(expected));
-        }
-    }
-
-    #[test]
-    fn a_class_of_another_release_is_not_guessed() {
-        assert!(class("succes").is_err());
-    }
 }

@@ -7,10 +7,10 @@ use tokio::sync::watch;
 
 use super::SqliteLedger;
 use super::failure::Failure;
-use super::row::Columns;
 use crate::control::{AuditEntry, Changed, ControlStore, Digest, Heading, Settings, Write};
 use crate::error::LedgerError;
 use crate::port::Answer;
+use crate::row::Columns;
 
 const STATE: &str = "control_state";
 const DOCUMENT: &str = "control_document";
@@ -163,7 +163,7 @@ async fn revision(connection: &mut SqliteConnection, failure: &Failure) -> Resul
         .fetch_one(connection)
         .await
         .map_err(|error| failure.during("read the revision", error))?;
-    Columns::of(STATE, &row).map::<i64, _, _>("revision", u64::try_from)
+    Columns::of(STATE, &row).whole("revision")
 }
 
 async fn last_entry(
@@ -177,8 +177,8 @@ async fn last_entry(
     let Some(row) = row else { return Ok(None) };
     let columns = Columns::of(AUDIT, &row);
     Ok(Some((
-        columns.map::<i64, _, _>("seq", u64::try_from)?,
-        columns.map::<&[u8], _, _>("digest", Digest::try_from)?,
+        columns.whole("seq")?,
+        columns.bytes("digest", Digest::try_from)?,
     )))
 }
 
@@ -191,7 +191,7 @@ async fn read(readers: &SqlitePool, failure: &Failure) -> Result<Option<Control>
         .await
         .map_err(during)?;
     let columns = Columns::of(STATE, &row);
-    let number = |field| columns.map::<i64, _, _>(field, u64::try_from);
+    let number = |field| columns.whole::<u64>(field);
     let revision = number("revision")?;
     if revision == 0 {
         return Ok(None);
@@ -235,7 +235,7 @@ async fn document(
     } = heading(&row)?;
     Ok(Some(Document {
         version,
-        text: Columns::of(DOCUMENT, &row).get::<&str>("text")?.into(),
+        text: Columns::of(DOCUMENT, &row).text("text")?.into(),
         author,
         note,
         created_at,
@@ -265,9 +265,9 @@ async fn documents(
 fn heading(row: &SqliteRow) -> Result<Heading, LedgerError> {
     let columns = Columns::of(DOCUMENT, row);
     Ok(Heading {
-        version: columns.map::<i64, _, _>("version", u64::try_from)?,
+        version: columns.whole("version")?,
         author: columns.parse("author", Actor::new)?,
-        note: columns.get("note")?,
+        note: columns.text("note")?,
         created_at: columns.time("created_at_us")?,
     })
 }
@@ -294,15 +294,15 @@ async fn audit(
 fn entry(row: &SqliteRow) -> Result<AuditEntry, LedgerError> {
     let columns = Columns::of(AUDIT, row);
     Ok(AuditEntry {
-        seq: columns.map::<i64, _, _>("seq", u64::try_from)?,
+        seq: columns.whole("seq")?,
         at: columns.time("at_us")?,
         actor: columns.parse("actor", Actor::new)?,
-        action: columns.get("action")?,
-        revision: columns.map::<i64, _, _>("revision", u64::try_from)?,
-        before: columns.get("before")?,
-        after: columns.get("after")?,
-        previous: columns.map::<&[u8], _, _>("previous", Digest::try_from)?,
-        digest: columns.map::<&[u8], _, _>("digest", Digest::try_from)?,
+        action: columns.text("action")?,
+        revision: columns.whole("revision")?,
+        before: columns.text("before")?,
+        after: columns.text("after")?,
+        previous: columns.bytes("previous", Digest::try_from)?,
+        digest: columns.bytes("digest", Digest::try_from)?,
     })
 }
 
@@ -362,6 +362,11 @@ mod tests {
             ("delete from audit_entry where seq = 2", 1),
             ("delete from audit_entry where seq <= 2", 3),
             ("delete from audit_entry where seq = 5", 4),
+            (
+                "update control_document set text = text || ' ' where kind = 'policy'",
+                1,
+            ),
+            ("delete from control_document where kind = 'channels'", 1),
             ("update audit_entry set digest = zeroblob(32) where seq = 5", 5),
         ] {
             let (ledger, _folder) = unguarded().await;

@@ -1,32 +1,19 @@
 //! Statements on the table of decisions.
 
-use std::sync::Arc;
-
 use domain::id::{AccountId, ChannelId, MerchantId, PaymentId};
-use sqlx::sqlite::SqliteRow;
 use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
-use uuid::Uuid;
 
-use super::attributes::Document;
 use super::failure::Failure;
-use super::row::{Columns, statements};
+use super::statement::statements;
 use crate::decision::DecisionRecord;
 use crate::error::LedgerError;
-
-const TABLE: &str = "decision";
+use crate::row::decision::{Encoded, encode, read};
 
 macro_rules! columns {
     () => {
         "decision_id, merchant_id, payment_id, attempt_no, action, channel_id, account_id, policy_version, \
          matched_rule, strategy, exploration, propensity, panic, attributes, excluded, decided_at_us"
     };
-}
-
-/// A decision with its two documents already in JSON, so that nothing can fail while a statement is put together.
-struct Encoded<'a> {
-    decision: &'a DecisionRecord,
-    attributes: String,
-    excluded: String,
 }
 
 /// Keeps `decisions`; one that is there already stays as it is.
@@ -40,21 +27,6 @@ pub(super) async fn insert(
         insert_encoded(connection, failure, piece).await?;
     }
     Ok(())
-}
-
-fn encode(decision: &DecisionRecord) -> Result<Encoded<'_>, LedgerError> {
-    let unstorable = |field| {
-        move |error: serde_json::Error| LedgerError::Unstorable {
-            field,
-            problem: error.to_string(),
-        }
-    };
-    Ok(Encoded {
-        decision,
-        attributes: serde_json::to_string(&Document::from(&*decision.attributes))
-            .map_err(unstorable("attributes"))?,
-        excluded: serde_json::to_string(&decision.excluded).map_err(unstorable("excluded"))?,
-    })
 }
 
 async fn insert_encoded(
@@ -108,31 +80,6 @@ pub(super) async fn of_payment(
     .await
     .map_err(|error| failure.during("read the decisions of a payment", error))?
     .iter()
-    .map(read)
+    .map(|row| read(row))
     .collect()
-}
-
-fn read(row: &SqliteRow) -> Result<DecisionRecord, LedgerError> {
-    let columns = Columns::of(TABLE, row);
-    let merchant = columns.parse("merchant_id", MerchantId::new)?;
-    let payment = columns.parse("payment_id", PaymentId::new)?;
-    let document: Document = columns.parse("attributes", serde_json::from_str)?;
-    let attributes = document
-        .into_attributes(merchant, payment, columns.get("attempt_no")?)
-        .map_err(|error| columns.corrupt("attributes", error))?;
-    Ok(DecisionRecord {
-        id: columns.parse("decision_id", Uuid::parse_str)?,
-        attributes: Arc::new(attributes),
-        action: columns.get("action")?,
-        channel: columns.parse_some("channel_id", ChannelId::new)?,
-        account: columns.parse_some("account_id", AccountId::new)?,
-        policy_version: columns.get("policy_version")?,
-        matched_rule: columns.get("matched_rule")?,
-        strategy: columns.get("strategy")?,
-        exploration: columns.get("exploration")?,
-        propensity: columns.get("propensity")?,
-        panic: columns.get("panic")?,
-        excluded: columns.parse("excluded", serde_json::from_str)?,
-        decided_at: columns.time("decided_at_us")?,
-    })
 }

@@ -45,7 +45,7 @@ impl Failure {
         }
         match code(&error) {
             Some(code::FULL) => LedgerError::Full {
-                path: self.path.clone(),
+                ledger: self.path.display().to_string(),
                 source: Arc::new(error),
             },
             _ => LedgerError::Unavailable {

@@ -4,13 +4,12 @@
 //! it at every commit, so that an acknowledged outcome survives the loss of power and not only of the process.
 
 mod attempt;
-mod attributes;
 mod control;
 mod decision;
 mod failure;
 mod open;
 mod owner;
-mod row;
+mod statement;
 mod transition;
 
 use std::path::PathBuf;
@@ -93,6 +92,7 @@ impl SqliteLedger {
         let committed = Committed {
             attempts: attempt::record(&mut transaction, failure, &batch.attempts).await?,
             resolutions: transition::resolve(&mut transaction, failure, &batch.resolutions).await?,
+            outbox: None,
         };
         decision::insert(&mut transaction, failure, &batch.decisions).await?;
         transaction

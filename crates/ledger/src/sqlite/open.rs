@@ -118,12 +118,12 @@ async fn migrate(pool: &SqlitePool, path: &Path) -> Result<(), OpenError> {
         .await
         .map_err(|error| match error {
             MigrateError::VersionMissing(version) => OpenError::NewerSchema {
-                path: path.to_owned(),
+                ledger: path.display().to_string(),
                 version,
                 known: MIGRATIONS.last().map_or(0, |(version, ..)| *version),
             },
             error => OpenError::Failed {
-                path: path.to_owned(),
+                ledger: path.display().to_string(),
                 source: Arc::new(error),
             },
         })
@@ -141,7 +141,7 @@ fn refused(path: &Path, error: sqlx::Error) -> OpenError {
             source: Arc::new(error),
         },
         _ => OpenError::Failed {
-            path,
+            ledger: path.display().to_string(),
             source: Arc::new(error),
         },
     }

@@ -1,16 +1,13 @@
 //! Changes of attempts' states: compare-and-set on the attempt, and its history.
 
-use domain::id::{AttemptId, MerchantId, PaymentId};
+use domain::id::{MerchantId, PaymentId};
 use domain::outcome::OutcomeClass;
 use sqlx::SqliteConnection;
-use sqlx::sqlite::SqliteRow;
 
 use super::failure::Failure;
-use super::row::Columns;
 use crate::attempt::{Resolution, Resolved, Transition};
 use crate::error::LedgerError;
-
-const TABLE: &str = "attempt_transition";
+use crate::row::transition::read;
 
 /// Makes the changes whose attempts are in the states supposed, in their order.
 pub(super) async fn resolve(
@@ -108,18 +105,6 @@ pub(super) async fn of_payment(
     .await
     .map_err(|error| failure.during("read the history of a payment", error))?
     .iter()
-    .map(read)
+    .map(|row| read(row))
     .collect()
-}
-
-fn read(row: &SqliteRow) -> Result<Transition, LedgerError> {
-    let columns = Columns::of(TABLE, row);
-    Ok(Transition {
-        attempt: columns.parse("attempt_id", AttemptId::new)?,
-        from_state: columns.get("from_state")?,
-        to_state: columns.get("to_state")?,
-        source: columns.get("source")?,
-        content: columns.parse("content", serde_json::from_str)?,
-        at: columns.time("changed_at_us")?,
-    })
 }

@@ -3,21 +3,40 @@
 //! One task owns the writing side of the ledger. While it waits for the disk, further writes gather in its queue; when
 //! the disk has answered they go into the next transaction together. There is no delay added to collect more: under
 //! little load a write is alone in its transaction, under much load one flush serves hundreds.
+//!
+//! With a spool ([`Builder::spool`]) a ledger that does not answer costs no outcome:
+//!
+//! - A transaction that the store refuses for now, or does not end in time, goes to the spool with all its attempts and
+//!   decisions, and its callers are answered when it is durable there. Its resolutions are refused: what they mean
+//!   depends on a state that only the store knows.
+//! - From then on everything goes through the spool, in order, until the drainer has brought all of it to the ledger.
+//! - A transaction that was not answered in time may have happened. It is drained all the same: the ledger knows it
+//!   again.
+//! - An attempt that waits in the spool is known there when it is reported again. One that the ledger has had before, or
+//!   that another process has, is not: it is answered as new, and when it is drained the first report stands. When the
+//!   two contradict each other, the later one is set aside for people, in a `.bad` file, and counted.
 
+mod build;
+mod drain;
+mod hooks;
+mod pace;
+mod shared;
+mod store;
 mod task;
 
 use std::fmt;
 use std::sync::Arc;
 
-use metrics::{Counter, counter};
-use tokio::sync::{mpsc, oneshot};
+use metrics::Counter;
+use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::attempt::{AttemptRecord, Recorded, Resolution, Resolved};
 use crate::decision::DecisionRecord;
 use crate::error::LedgerError;
-use crate::metric;
 use crate::port::Ledger;
-use task::Task;
+use shared::{Progress, Stage};
+
+pub use build::Builder;
 
 /// How much may wait, and how much goes into one transaction. A limit of zero counts as one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,6 +77,8 @@ pub struct Writer {
     writes: mpsc::Sender<Write>,
     decisions: mpsc::Sender<DecisionRecord>,
     dropped: Counter,
+    /// How far the spool is drained; `None` without a spool.
+    spool: Option<watch::Receiver<Progress>>,
 }
 
 impl fmt::Debug for Writer {
@@ -70,32 +91,37 @@ impl fmt::Debug for Writer {
 }
 
 impl Writer {
-    /// Starts the task that writes to `ledger`, on the present runtime.
+    /// Starts the task that writes to `ledger`, without a spool, on the present runtime.
     ///
-    /// `on_new` is told of every attempt that was newly kept, once, in the order in which they were committed and
-    /// before its caller is answered. Count outcomes there: a caller may be gone before its answer comes, the
-    /// outcome is durable all the same. It must not block, for everyone waits behind it.
+    /// `on_new` is as for [`Builder::on_new`].
     pub fn spawn(
         ledger: Arc<dyn Ledger>,
         limits: Limits,
         on_new: impl FnMut(&AttemptRecord) + Send + 'static,
     ) -> Self {
-        let (writes, waiting_writes) = mpsc::channel(limits.writes.max(1));
-        let (decisions, waiting_decisions) = mpsc::channel(limits.decisions.max(1));
-        let task = Task::new(ledger, limits.batch.max(1), Box::new(on_new));
-        tokio::spawn(task.run(waiting_writes, waiting_decisions));
-        Self {
-            writes,
-            decisions,
-            dropped: counter!(metric::DECISIONS_DROPPED),
-        }
+        Self::builder(ledger).limits(limits).on_new(on_new).spawn()
     }
 
-    /// Records an attempt; answers when it is durable.
+    /// A writer to `ledger` that is yet to be described.
+    #[must_use]
+    pub fn builder(ledger: Arc<dyn Ledger>) -> Builder {
+        Builder::new(ledger)
+    }
+
+    /// Whether the spool holds something that the ledger does not have yet: then what the ledger does not know may have
+    /// been acknowledged all the same. Always `false` without a spool.
+    #[must_use]
+    pub fn is_behind(&self) -> bool {
+        let behind = |progress: &watch::Receiver<Progress>| progress.borrow().stage != Stage::Empty;
+        self.spool.as_ref().is_some_and(behind)
+    }
+
+    /// Records an attempt; answers when it is durable, in the ledger or in the spool.
     ///
     /// # Errors
-    /// [`LedgerError::Busy`] at once when the queue is full, [`LedgerError::Closed`] after [`Writer::close`], and
-    /// whatever the store refuses the transaction with; then nothing was kept.
+    /// [`LedgerError::Busy`] at once when the queue is full, [`LedgerError::Closed`] after [`Writer::close`],
+    /// [`LedgerError::SpoolFull`] when the store does not answer and the spool has no room left, and whatever the
+    /// store refuses the transaction with; then nothing was kept, unless the store did not answer in time.
     pub async fn record(&self, attempt: AttemptRecord) -> Result<Recorded, LedgerError> {
         let (reply, answer) = oneshot::channel();
         self.enqueue(Write::Attempt(Box::new(attempt), reply))?;
@@ -105,7 +131,7 @@ impl Writer {
     /// Changes the state of an attempt; answers when the change is durable.
     ///
     /// # Errors
-    /// As for [`Writer::record`].
+    /// As for [`Writer::record`], and [`LedgerError::Unavailable`] while the spool is not empty.
     pub async fn resolve(&self, resolution: Resolution) -> Result<Resolved, LedgerError> {
         let (reply, answer) = oneshot::channel();
         self.enqueue(Write::Resolution(Box::new(resolution), reply))?;
@@ -121,7 +147,8 @@ impl Writer {
         }
     }
 
-    /// Writes everything that was accepted, then closes the ledger.
+    /// Writes everything that was accepted, drains the spool as far as the store takes it, then closes the ledger.
+    /// What stays in the spool is drained by the next process.
     ///
     /// # Errors
     /// [`LedgerError::Closed`] when it was closed before, and whatever the store fails to close with.

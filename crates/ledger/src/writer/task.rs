@@ -4,23 +4,28 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval};
-use tracing::warn;
+use tracing::{error, warn};
 
+use super::drain::Drainer;
+use super::hooks::Hooks;
+use super::shared::SharedSpool;
+use super::store::{Store, passes};
 use super::{Reply, Write};
-use crate::attempt::{AttemptRecord, Recorded, Resolved};
+use crate::attempt::{Recorded, Resolved};
 use crate::decision::DecisionRecord;
 use crate::error::LedgerError;
 use crate::metric;
-use crate::port::{Batch, Committed, Ledger};
+use crate::port::{Batch, Committed};
 
 /// How long decisions wait for an attempt to share a transaction with. Nobody waits for them, and a flush of their own
 /// for every few of them would keep the disk from those for whom somebody does.
 const DECISION_LINGER: Duration = Duration::from_millis(100);
 
-/// Told of every attempt that was newly kept.
-type OnNew = Box<dyn FnMut(&AttemptRecord) + Send>;
+/// How many times larger the drainer's transactions are: it must empty the spool faster than it is filled.
+const DRAINED_AT_ONCE: usize = 4;
 
 /// A batch that is being gathered, and who waits for which part of it.
 #[derive(Default)]
@@ -30,11 +35,19 @@ struct Gathered {
     resolutions: Vec<Reply<Resolved>>,
 }
 
+/// The spool, and the drainer behind it.
+struct Spooling {
+    shared: SharedSpool,
+    closing: oneshot::Sender<()>,
+    drainer: JoinHandle<()>,
+}
+
 /// The writer's task.
 pub(super) struct Task {
-    ledger: Arc<dyn Ledger>,
+    store: Store,
     limit: usize,
-    on_new: OnNew,
+    hooks: Hooks,
+    spooling: Option<Spooling>,
     closers: Vec<Reply<()>>,
     depth: Gauge,
     rows: Histogram,
@@ -45,17 +58,36 @@ pub(super) struct Task {
 
 impl Task {
     /// A task that writes up to `limit` attempts and resolutions, and as many decisions, at a time.
-    pub(super) fn new(ledger: Arc<dyn Ledger>, limit: usize, on_new: OnNew) -> Self {
+    pub(super) fn new(store: Store, limit: usize, hooks: Hooks) -> Self {
         Self {
-            ledger,
+            store,
             limit,
-            on_new,
+            hooks,
+            spooling: None,
             closers: Vec::new(),
             depth: gauge!(metric::QUEUE_DEPTH),
             rows: histogram!(metric::COMMIT_ROWS),
             duration: histogram!(metric::COMMIT_DURATION),
             failures: counter!(metric::COMMIT_FAILURES),
             dropped: counter!(metric::DECISIONS_DROPPED),
+        }
+    }
+
+    /// The same with a spool, and a drainer whose pace differs by `seed`.
+    pub(super) fn spooling(self, shared: SharedSpool, seed: u64) -> Self {
+        let most = self.limit.saturating_mul(DRAINED_AT_ONCE);
+        let (store, hooks) = (self.store.clone(), self.hooks.clone());
+        let drainer = Drainer::new(store, shared.clone(), hooks, (seed, most));
+        let (closing, told) = oneshot::channel();
+        let drainer = tokio::spawn(drainer.run(told));
+        let spooling = Spooling {
+            shared,
+            closing,
+            drainer,
+        };
+        Self {
+            spooling: Some(spooling),
+            ..self
         }
     }
 
@@ -91,7 +123,13 @@ impl Task {
                 }
             }
         }
-        let closed = self.ledger.close().await;
+        if let Some(spooling) = self.spooling {
+            let _gone = spooling.closing.send(());
+            if let Err(error) = spooling.drainer.await {
+                error!(%error, "the drainer of the spool has failed; what is left is drained at the next start: {error}");
+            }
+        }
+        let closed = self.store.ledger.close().await;
         for closer in self.closers {
             let _gone = closer.send(closed.clone());
         }
@@ -141,41 +179,85 @@ impl Task {
         }
     }
 
-    async fn commit(&mut self, gathered: Gathered) {
+    async fn commit(&self, gathered: Gathered) {
+        let limit = self.limit;
+        if let Some(Spooling { shared, .. }) = &self.spooling
+            && !shared.is_out_of_the_way(limit).await
+        {
+            return self.spool(shared, gathered, None).await;
+        }
         let began = Instant::now();
-        let committed = self.ledger.commit(&gathered.batch).await;
+        let committed = self.store.commit(&gathered.batch).await;
         self.duration.record(began.elapsed());
         let batch = &gathered.batch;
         let rows = batch.attempts.len() + batch.resolutions.len() + batch.decisions.len();
         self.rows.record(u32::try_from(rows).unwrap_or(u32::MAX));
-        match committed {
-            Ok(committed) => self.answer(gathered, committed),
-            Err(error) => self.refuse(gathered, &error),
+        match (committed, &self.spooling) {
+            (Ok(committed), _) => self.answer(gathered, committed),
+            (Err(error), Some(Spooling { shared, .. })) if passes(&error) => {
+                self.failures.increment(1);
+                error!(
+                    cause = std::error::Error::source(&error).map(tracing::field::display),
+                    "outcomes go to the spool until the ledger answers again: {error}"
+                );
+                self.spool(shared, gathered, Some(error)).await;
+            }
+            (Err(error), _) => {
+                self.failures.increment(1);
+                let decisions = gathered.batch.decisions.len();
+                self.refuse(gathered, decisions, &error);
+            }
         }
     }
 
-    fn answer(&mut self, gathered: Gathered, committed: Committed) {
+    /// Answers from the spool, after `failure` or because the spool has to be drained first.
+    async fn spool(&self, shared: &SharedSpool, mut gathered: Gathered, failure: Option<LedgerError>) {
+        let down = failure.is_some();
+        let behind = failure.unwrap_or_else(behind);
+        for reply in gathered.resolutions.drain(..) {
+            let _gone = reply.send(Err(behind.clone()));
+        }
+        gathered.batch.resolutions.clear();
+        if gathered.batch.is_empty() {
+            return;
+        }
+        let decisions = gathered.batch.decisions.len();
+        match shared.keep(std::mem::take(&mut gathered.batch), down).await {
+            Ok((batch, Ok(recorded))) => {
+                gathered.batch = batch;
+                self.tell(gathered, recorded);
+            }
+            Ok((_, Err(error))) | Err(error) => self.refuse(gathered, decisions, &error),
+        }
+    }
+
+    fn answer(&self, mut gathered: Gathered, committed: Committed) {
+        self.hooks.committed(&committed);
+        for (reply, resolved) in gathered.resolutions.drain(..).zip(committed.resolutions) {
+            let _gone = reply.send(Ok(resolved));
+        }
+        self.tell(gathered, committed.attempts);
+    }
+
+    /// Tells each attempt's caller what became of it.
+    fn tell(&self, gathered: Gathered, recorded: Vec<Recorded>) {
         let attempts = gathered.batch.attempts.iter().zip(gathered.attempts);
-        for ((attempt, reply), recorded) in attempts.zip(committed.attempts) {
+        for ((attempt, reply), recorded) in attempts.zip(recorded) {
             if recorded == Recorded::New {
-                (self.on_new)(attempt);
+                self.hooks.new_attempt(attempt);
             }
             // A caller that has gone away is not missed: the attempt is kept and counted.
             let _gone = reply.send(Ok(recorded));
         }
-        for (reply, resolved) in gathered.resolutions.into_iter().zip(committed.resolutions) {
-            let _gone = reply.send(Ok(resolved));
-        }
     }
 
-    fn refuse(&self, gathered: Gathered, error: &LedgerError) {
-        self.failures.increment(1);
-        let lost = gathered.batch.decisions.len();
-        self.dropped.increment(u64::try_from(lost).unwrap_or(u64::MAX));
+    fn refuse(&self, gathered: Gathered, decisions: usize, error: &LedgerError) {
+        self.dropped
+            .increment(u64::try_from(decisions).unwrap_or(u64::MAX));
         warn!(
             attempts = gathered.attempts.len(),
             resolutions = gathered.resolutions.len(),
-            decisions = lost,
+            decisions,
             cause = std::error::Error::source(error).map(tracing::field::display),
             "a transaction of the ledger failed and was refused to its callers: {error}"
         );
@@ -187,3 +269,16 @@ impl Task {
         }
     }
 }
+
+/// What a resolution is told while the ledger has yet to get the attempts that were spooled.
+fn behind() -> LedgerError {
+    LedgerError::Unavailable {
+        operation: "change an attempt before what was spooled is drained",
+        source: Arc::new(Behind),
+    }
+}
+
+/// The cause of it.
+#[derive(Debug, thiserror::Error)]
+#[error("outcomes wait in the spool")]
+struct Behind;

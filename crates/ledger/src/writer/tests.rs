@@ -1,7 +1,6 @@
 //! Group commit against a ledger whose disk the test moves by hand.
 
 use std::collections::VecDeque;
-use std::path::PathBuf;
 use std::sync::Mutex;
 
 use domain::id::{AttemptId, MerchantId, PaymentId};
@@ -14,6 +13,9 @@ use crate::attempt::AttemptRecord;
 use crate::conformance::sample;
 use crate::payment::{Cursor, Page, PaymentRecord};
 use crate::port::{Answer, Batch, Committed};
+
+mod spooled;
+mod switch;
 
 /// A ledger whose commits wait for a permit each, and whose answers are scripted; beyond the script it keeps all.
 #[derive(Debug)]
@@ -40,6 +42,7 @@ impl Gated {
             None => Ok(Committed {
                 attempts: vec![Recorded::New; batch.attempts.len()],
                 resolutions: vec![Resolved::Applied; batch.resolutions.len()],
+                outbox: None,
             }),
         }
     }
@@ -131,7 +134,7 @@ async fn a_full_queue_is_busy_at_once() {
 #[tokio::test]
 async fn a_failed_commit_is_told_to_each_of_its_callers_and_to_no_other() {
     let full = LedgerError::Full {
-        path: PathBuf::from("ledger.db"),
+        ledger: "ledger.db".to_owned(),
         source: Arc::new(std::io::Error::other("disk full")),
     };
     let ledger = Gated::new(0, [full]);

@@ -1,5 +1,6 @@
 //! `payroute ctl`: a payment by hand, call by call.
 
+pub(crate) mod plane;
 mod show;
 
 use std::io::Write;
@@ -13,15 +14,20 @@ use proto::v1::routing_service_client::RoutingServiceClient;
 use tonic::Status;
 use tonic::transport::{Channel, Endpoint};
 
-use crate::bearer::Bearer;
+use crate::bearer::{self, Bearer};
 use crate::cli::{Ctl, CtlCommand, KnownNow, ReportArgs, ReportedResult, ResolveArgs, RouteArgs};
+use plane::Plane;
 
 /// Runs one command against the service, and prints what it answers to `out`.
 ///
 /// # Errors
 /// When the service cannot be reached or refuses.
 pub(crate) async fn run(ctl: Ctl, out: &mut impl Write) -> anyhow::Result<()> {
-    let bearer = Bearer::from_file(ctl.token_file.as_deref())?;
+    let token = bearer::read(ctl.token_file.as_deref())?;
+    if let CtlCommand::Plane(command) = ctl.command {
+        return Plane::new(&ctl.console, token)?.run(command, out).await;
+    }
+    let bearer = Bearer::of(token.as_deref())?;
     let endpoint = Endpoint::from_shared(format!("http://{}", ctl.addr))?;
     let unreachable = || format!("no service answers at {}; is `payroute serve` running?", ctl.addr);
     let connection: Channel = endpoint.connect().await.with_context(unreachable)?;
@@ -70,6 +76,7 @@ pub(crate) async fn run(ctl: Ctl, out: &mut impl Write) -> anyhow::Result<()> {
                     .into_inner(),
             )?;
         }
+        CtlCommand::Plane(_) => {}
     }
     Ok(())
 }

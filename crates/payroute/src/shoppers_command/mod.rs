@@ -19,7 +19,7 @@ use simulator::scenario::quantity::Positive;
 use telemetry::shutdown;
 use tokio::time::{Instant, interval_at};
 
-use crate::bearer::Bearer;
+use crate::bearer::{self, Bearer};
 use crate::checkout::routers::{Patience, Routers};
 use crate::scenarios;
 use crate::serve::SERVICE;
@@ -78,7 +78,8 @@ pub(crate) async fn run(shoppers: Shoppers, out: &mut impl Write) -> anyhow::Res
             ..telemetry::Settings::default()
         },
     )?;
-    let bearer = Bearer::from_file(shoppers.token_file.as_deref())?;
+    let token = bearer::read(shoppers.token_file.as_deref())?;
+    let bearer = Bearer::of(token.as_deref())?;
     let patience = Patience::UntilTold(ROUTE_WITHIN);
     let payroute = Routers::at(&shoppers.router, &bearer, patience)?;
     let play = shoppers.play()?;

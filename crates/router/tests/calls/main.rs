@@ -3,6 +3,8 @@
 
 #![cfg(test)]
 
+mod adoption;
+mod outage;
 mod outcomes;
 mod resolutions;
 mod routes;

@@ -12,7 +12,8 @@ use domain::policy::Policy;
 use domain::snapshot::HealthSnapshot;
 use domain::window::Windows;
 use jiff::{SignedDuration, Timestamp};
-use ledger::{Limits, SqliteLedger, SqliteSettings, Writer};
+use ledger::spool::{self, Spool};
+use ledger::{Ledger, SqliteLedger, SqliteSettings, Writer};
 use payroute_router::error::CallError;
 use payroute_router::routing::{Parts, Routing};
 use payroute_router::token::{Key, Keyring};
@@ -24,6 +25,8 @@ use stats::stream::{Consumer, stream};
 use tempfile::TempDir;
 use tonic::Status;
 use tonic_types::StatusExt;
+
+use crate::outage::Outage;
 
 const POLICY: &str = "version: 7\nname: test\ntimezone: UTC\ndefault: {priority: [a, b, c]}\n";
 
@@ -47,12 +50,22 @@ pub(crate) struct Desk {
 impl Desk {
     /// A shop with three channels that are tried in their order.
     pub(crate) async fn open() -> Self {
+        Self::build(None).await.0
+    }
+
+    /// The same with a spool of that many bytes, and a switch before its ledger.
+    pub(crate) async fn with_spool(max_bytes: u64) -> (Self, Arc<Outage>) {
+        Self::build(Some(max_bytes)).await
+    }
+
+    async fn build(max_bytes: Option<u64>) -> (Self, Arc<Outage>) {
         let data = tempfile::tempdir().unwrap();
         let settings = SqliteSettings {
             path: data.path().join("payroute.db"),
             max_bytes: None,
         };
-        let ledger = Arc::new(SqliteLedger::open(&settings).await.unwrap());
+        let sqlite = Arc::new(SqliteLedger::open(&settings).await.unwrap());
+        let ledger = Arc::new(Outage::before(sqlite));
         let clock = Arc::new(ManualClock::at("2026-03-02T12:00:00Z".parse().unwrap()));
         let mut brain = Brain::new(Params::default());
         let shop = shop(&mut brain);
@@ -60,11 +73,19 @@ impl Desk {
         let live = Arc::new(Live::new(brain, snapshot));
         let (publisher, outcomes) = stream(65_536);
         let counted = publisher.clone();
-        let writer = Writer::spawn(Arc::clone(&ledger) as _, Limits::default(), move |record| {
+        let writer = Writer::builder(Arc::clone(&ledger) as _).on_new(move |record| {
             if let Some(event) = record.outcome() {
                 counted.publish(event).unwrap();
             }
         });
+        let folder = data.path().join("spool");
+        let writer = match max_bytes {
+            None => writer.spawn(),
+            Some(max_bytes) => {
+                let spool = Spool::open(&spool::Settings { folder, max_bytes }).unwrap();
+                writer.spool(spool, 7).spawn()
+            }
+        };
         let key = Key {
             id: 1,
             secret: vec![7; 32],
@@ -75,19 +96,20 @@ impl Desk {
             catalogue: Arc::new(Catalogue::built_in().unwrap()),
             keyring: Keyring::new(&[key]).unwrap(),
             writer,
-            ledger,
+            ledger: Arc::clone(&ledger) as Arc<dyn Ledger>,
             outcomes: publisher,
             clock: Arc::clone(&clock) as _,
             token_ttl: TOKEN_TTL,
             rng: StdRng::seed_from_u64(7),
         };
-        Self {
+        let desk = Self {
             routing: Arc::new(Routing::new(parts).unwrap()),
             clock,
             live,
             outcomes,
             _data: data,
-        }
+        };
+        (desk, ledger)
     }
 
     /// Lets time pass.
@@ -128,11 +150,16 @@ impl Desk {
 
     /// The payment as customer service sees it.
     pub(crate) async fn payment(&self, payment: &str) -> v1::GetPaymentResponse {
+        self.look_up(payment).await.unwrap()
+    }
+
+    /// What customer service is answered.
+    pub(crate) async fn look_up(&self, payment: &str) -> Result<v1::GetPaymentResponse, CallError> {
         let request = v1::GetPaymentRequest {
             merchant_id: "shop".to_owned(),
             payment_id: payment.to_owned(),
         };
-        self.routing.payment(request).await.unwrap()
+        self.routing.payment(request).await
     }
 
     /// The outcomes that were handed over to be counted since the last look.

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 /// The stored form. A field that a later release adds is optional here, so that older documents stay readable.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Document<'a> {
+pub(crate) struct Document<'a> {
     amount_minor: i64,
     currency: Currency,
     operation: Operation,
@@ -66,7 +66,7 @@ impl<'a> From<&'a Attributes> for Document<'a> {
 
 impl Document<'_> {
     /// The attributes again, with what stands in columns of its own.
-    pub(super) fn into_attributes(
+    pub(crate) fn into_attributes(
         self,
         merchant: MerchantId,
         payment: PaymentId,

@@ -1,12 +1,9 @@
-//! Reads columns into domain types; every failure names its table and column.
+//! How many rows go into one statement, and how a row of its answer is read.
 
-use std::fmt::Display;
-
-use jiff::Timestamp;
+use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
-use sqlx::{Decode, Row, Sqlite, Type};
 
-use crate::error::LedgerError;
+use crate::row::Cells;
 
 /// Numbers of rows in one statement. Not more than 64, because longer ones get slow, measured past about a hundred; and
 /// few, so that each statement is prepared once and stays in the connection's cache. Powers of two, because every
@@ -36,73 +33,29 @@ pub(super) fn filled_statements<T>(mut rows: &[T]) -> impl Iterator<Item = Vec<&
     })
 }
 
-/// A row of a known table.
-pub(super) struct Columns<'r> {
-    table: &'static str,
-    row: &'r SqliteRow,
-}
-
-impl<'r> Columns<'r> {
-    /// The columns of `row`, which comes from `table`.
-    pub(super) fn of(table: &'static str, row: &'r SqliteRow) -> Self {
-        Self { table, row }
+impl Cells for SqliteRow {
+    fn text(&self, field: &'static str) -> Result<Option<&str>, sqlx::Error> {
+        self.try_get(field)
     }
 
-    /// The value of column `field` as SQLite's type.
-    pub(super) fn get<T>(&self, field: &'static str) -> Result<T, LedgerError>
-    where
-        T: Decode<'r, Sqlite> + Type<Sqlite>,
-    {
-        self.row
-            .try_get(field)
-            .map_err(|error| self.corrupt(field, error))
+    fn whole(&self, field: &'static str) -> Result<Option<i64>, sqlx::Error> {
+        self.try_get(field)
     }
 
-    /// The value of column `field`, passed through `convert`.
-    pub(super) fn map<T, U, E: Display>(
-        &self,
-        field: &'static str,
-        convert: impl FnOnce(T) -> Result<U, E>,
-    ) -> Result<U, LedgerError>
-    where
-        T: Decode<'r, Sqlite> + Type<Sqlite>,
-    {
-        convert(self.get(field)?).map_err(|error| self.corrupt(field, error))
+    fn real(&self, field: &'static str) -> Result<Option<f64>, sqlx::Error> {
+        self.try_get(field)
     }
 
-    /// The text in column `field`, passed through `convert`.
-    pub(super) fn parse<U, E: Display>(
-        &self,
-        field: &'static str,
-        convert: impl FnOnce(&'r str) -> Result<U, E>,
-    ) -> Result<U, LedgerError> {
-        self.map(field, convert)
+    fn truth(&self, field: &'static str) -> Result<Option<bool>, sqlx::Error> {
+        self.try_get(field)
     }
 
-    /// The text in column `field`, passed through `convert` when there is one.
-    pub(super) fn parse_some<U, E: Display>(
-        &self,
-        field: &'static str,
-        convert: impl FnOnce(&'r str) -> Result<U, E>,
-    ) -> Result<Option<U>, LedgerError> {
-        self.get::<Option<&'r str>>(field)?
-            .map(convert)
-            .transpose()
-            .map_err(|error| self.corrupt(field, error))
+    fn bytes(&self, field: &'static str) -> Result<Option<&[u8]>, sqlx::Error> {
+        self.try_get(field)
     }
 
-    /// The time in column `field`, which holds microseconds.
-    pub(super) fn time(&self, field: &'static str) -> Result<Timestamp, LedgerError> {
-        self.map(field, Timestamp::from_microsecond)
-    }
-
-    /// The error that column `field` holds something else than it should.
-    pub(super) fn corrupt(&self, field: &'static str, problem: impl Display) -> LedgerError {
-        LedgerError::Corrupt {
-            table: self.table,
-            field,
-            problem: problem.to_string(),
-        }
+    fn micros(&self, field: &'static str) -> Result<Option<i64>, sqlx::Error> {
+        self.try_get(field)
     }
 }
 

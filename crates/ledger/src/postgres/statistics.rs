@@ -1,0 +1,200 @@
+//! Counting outcomes on the server, where they are.
+
+use std::time::Duration;
+
+use domain::attempt::State;
+use domain::id::{AttemptId, ChannelId, MerchantId};
+use domain::outcome::OutcomeClass;
+use domain::outcome_event::OutcomeId;
+use domain::window::Latencies;
+use sqlx::postgres::{PgConnection, PgRow};
+use sqlx::{Connection, Row};
+use tokio::time::timeout;
+
+use super::PostgresLedger;
+use super::failure::settle;
+use super::value::Micros;
+use crate::error::LedgerError;
+use crate::port::Answer;
+use crate::row::Columns;
+use crate::row::attempt::{TABLE, class};
+use crate::statistics::{KnownOutcome, LastOutcome, Span, StatisticsSource, Tally};
+
+/// How long counting a span may take.
+const LIMIT: Duration = Duration::from_mins(1);
+
+/// What an attempt counts as, as `AttemptRecord::known_class` has it; `$3` are the states in which it was charged.
+macro_rules! known_class {
+    () => {
+        "case when state = any ($3) then 'success' else class end"
+    };
+}
+
+/// The names of the states in which an attempt was charged.
+fn charged() -> Vec<&'static str> {
+    let all = State::ALL.into_iter();
+    all.filter(|state| state.was_charged())
+        .map(State::as_str)
+        .collect()
+}
+
+impl PostgresLedger {
+    async fn read_tallies(&self, span: Span, bucket_secs: u32) -> Result<Vec<Tally>, LedgerError> {
+        let secs = i64::from(bucket_secs.clamp(1, 3_600));
+        let statement = concat!(
+            "select channel_id, method, issuer, date_bin(make_interval(secs => $4), received_at, 'epoch') as bucket, ",
+            known_class!(),
+            // The number of a bin is how many bounds are less than the latency, and the server counts those that are not
+            // greater than its operand. All bins of a tally in one array: grouping by them, too, takes twice the time,
+            // for there are nearly as many groups as outcomes then.
+            " as class, count(*) as count, \
+             array_agg(width_bucket(latency_ms - 1, $5)::smallint) filter (where class <> 'timeout') as bins \
+             from attempt where received_at >= $1 and received_at < $2 and class is not null group by 1, 2, 3, 4, 5"
+        );
+        let bounds: Vec<i64> = Latencies::bounds_ms().iter().copied().map(i64::from).collect();
+        let query = sqlx::query(statement)
+            .bind(Micros::from(span.from))
+            .bind(Micros::from(span.until))
+            .bind(charged())
+            .bind(f64::from(bucket_secs.clamp(1, 3_600)))
+            .bind(bounds);
+        let rows = self.count("count outcomes", query).await?;
+        let tally = |row: &PgRow| {
+            let columns = Columns::of(TABLE, row);
+            Ok(Tally {
+                channel: columns.parse("channel_id", ChannelId::new)?,
+                method: columns.text("method")?,
+                issuer: columns.text_some("issuer")?,
+                bucket: columns.time("bucket")?.as_second().div_euclid(secs),
+                class: columns.parse("class", class)?,
+                count: columns.whole("count")?,
+                bins: row
+                    .try_get("bins")
+                    .map(|bins: Option<Vec<i16>>| bin_counts(bins.unwrap_or_default()))
+                    .map_err(|error| columns.corrupt("bins", error))?,
+            })
+        };
+        rows.iter().map(tally).collect()
+    }
+
+    async fn read_ids(&self, span: Span) -> Result<Vec<KnownOutcome>, LedgerError> {
+        let statement = concat!(
+            "select merchant_id, attempt_id, channel_id, received_at, class as reported, ",
+            known_class!(),
+            " as class from attempt where received_at >= $1 and received_at < $2 and class is not null"
+        );
+        let query = sqlx::query(statement)
+            .bind(Micros::from(span.from))
+            .bind(Micros::from(span.until))
+            .bind(charged());
+        let rows = self.count("read the names of outcomes", query).await?;
+        let mut known = Vec::with_capacity(rows.len());
+        for row in &rows {
+            let columns = Columns::of(TABLE, row);
+            let merchant = columns.parse("merchant_id", MerchantId::new)?;
+            let attempt = columns.parse("attempt_id", AttemptId::new)?;
+            let reported: OutcomeClass = columns.parse("reported", class)?;
+            let corrects =
+                Some(reported).filter(|reported| columns.parse("class", class).ok() != Some(*reported));
+            let outcome = KnownOutcome {
+                id: OutcomeId::of(&merchant, &attempt, None),
+                channel: columns.parse("channel_id", ChannelId::new)?,
+                received_at: columns.time("received_at")?,
+            };
+            known.extend(corrects.map(|_| KnownOutcome {
+                id: OutcomeId::of(&merchant, &attempt, corrects),
+                ..outcome.clone()
+            }));
+            known.push(outcome);
+        }
+        Ok(known)
+    }
+
+    async fn read_last(&self, span: Span, limit: u32) -> Result<Vec<LastOutcome>, LedgerError> {
+        let statement = concat!(
+            "select channel_id, method, issuer, reported, class, received_at from (select channel_id, method, issuer, \
+             class as reported, ",
+            known_class!(),
+            " as class, received_at, seq, \
+             row_number() over (partition by channel_id order by received_at desc, seq desc) as place \
+             from attempt where received_at >= $1 and received_at < $2 and class is not null) as latest \
+             where place <= $4 order by received_at, seq"
+        );
+        let query = sqlx::query(statement)
+            .bind(Micros::from(span.from))
+            .bind(Micros::from(span.until))
+            .bind(charged())
+            .bind(i64::from(limit));
+        let rows = self.count("read the latest outcomes", query).await?;
+        let last = |row: &PgRow| {
+            let columns = Columns::of(TABLE, row);
+            Ok(LastOutcome {
+                channel: columns.parse("channel_id", ChannelId::new)?,
+                method: columns.text("method")?,
+                issuer: columns.text_some("issuer")?,
+                reported: columns.parse("reported", class)?,
+                class: columns.parse("class", class)?,
+                received_at: columns.time("received_at")?,
+            })
+        };
+        rows.iter().map(last).collect()
+    }
+
+    /// Asks what takes longer than a look-up, and reads many rows.
+    async fn count(
+        &self,
+        operation: &'static str,
+        query: sqlx::query::Query<'_, sqlx::Postgres, sqlx::postgres::PgArguments>,
+    ) -> Result<Vec<PgRow>, LedgerError> {
+        let during = |error| self.failure.during(operation, error);
+        let mut connection = self.pool.acquire().await.map_err(during)?;
+        let counted = async { at_large(&mut connection, query).await.map_err(during) };
+        let outcome = timeout(LIMIT, counted).await;
+        settle(connection, outcome, operation)
+    }
+}
+
+/// How often each bin is among `bins`, in ascending order.
+fn bin_counts(mut bins: Vec<i16>) -> Vec<(u8, u32)> {
+    bins.sort_unstable();
+    bins.chunk_by(i16::eq)
+        .filter_map(|same| {
+            Some((
+                u8::try_from(*same.first()?).ok()?,
+                u32::try_from(same.len()).ok()?,
+            ))
+        })
+        .collect()
+}
+
+/// Runs `query` without what keeps look-ups short: here it may be right to read a partition from end to end.
+async fn at_large(
+    connection: &mut PgConnection,
+    query: sqlx::query::Query<'_, sqlx::Postgres, sqlx::postgres::PgArguments>,
+) -> Result<Vec<PgRow>, sqlx::Error> {
+    let mut snapshot = connection.begin_with("begin read only").await?;
+    sqlx::raw_sql(
+        "set local enable_seqscan = on; set local enable_hashjoin = on; set local statement_timeout = 60000; \
+         set local work_mem = '64MB'",
+    )
+    .execute(&mut *snapshot)
+    .await?;
+    // Not kept: the best plan depends on how long the span is.
+    let rows = query.persistent(false).fetch_all(&mut *snapshot).await?;
+    snapshot.rollback().await?;
+    Ok(rows)
+}
+
+impl StatisticsSource for PostgresLedger {
+    fn tallies(&self, span: Span, bucket_secs: u32) -> Answer<'_, Vec<Tally>> {
+        Box::pin(self.read_tallies(span, bucket_secs))
+    }
+
+    fn outcome_ids(&self, span: Span) -> Answer<'_, Vec<KnownOutcome>> {
+        Box::pin(self.read_ids(span))
+    }
+
+    fn last_outcomes(&self, span: Span, limit: u32) -> Answer<'_, Vec<LastOutcome>> {
+        Box::pin(self.read_last(span, limit))
+    }
+}
