@@ -160,7 +160,8 @@ impl Routers {
         }
     }
 
-    /// All of them, beginning with another one each time; those that rest stand at the end.
+    /// All of them, beginning with another one each time; those that rest stand at the end. One whose rest is over is
+    /// tried by one call, and rests for the others until that call is answered: it may be stuck, and hold them all.
     fn in_turn(&self) -> Vec<&Way> {
         let first = self.next.fetch_add(1, Ordering::Relaxed);
         let count = self.ways.len();
@@ -172,6 +173,10 @@ impl Routers {
         let mut turn: Vec<&Way> = turn.take(count).collect();
         let now = Instant::now();
         turn.sort_by_key(|way| way.rests_until.lock().is_some_and(|until| until > now));
+        if let Some(tried) = turn.first() {
+            let mut rests_until = tried.rests_until.lock();
+            *rests_until = rests_until.map(|until| until.max(now + ANSWER_WITHIN));
+        }
         turn
     }
 }
@@ -247,6 +252,16 @@ mod tests {
         assert_eq!(firsts(&routers), ["a:1", "c:1", "c:1"]);
         let turn = routers.in_turn();
         assert_eq!(turn.last().unwrap().address, "b:1");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_call_tries_a_router_whose_rest_is_over() {
+        let routers = routers(&["a:1", "b:1"], Patience::Once);
+        *routers.ways[0].rests_until.lock() = Some(Instant::now() + REST);
+        sleep(REST).await;
+        let firsts = (0..4).map(|_| routers.in_turn()[0].address.clone());
+        let firsts: Vec<String> = firsts.collect();
+        assert_eq!(firsts, ["a:1", "b:1", "b:1", "b:1"]);
     }
 
     #[tokio::test]
