@@ -13,7 +13,7 @@ RUN --mount=type=cache,id=payroute-registry,target=/usr/local/cargo/registry,sha
     && install -D --mode=0755 "target/$PROFILE/payroute" /out/payroute
 
 FROM debian:bookworm-slim
-ARG VERSION=0.1.0
+ARG VERSION=dev
 LABEL org.opencontainers.image.title="Payroute" \
       org.opencontainers.image.description="Routes every payment to the channel that is likeliest to succeed now" \
       org.opencontainers.image.licenses="Apache-2.0" \
