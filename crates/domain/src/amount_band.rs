@@ -1,5 +1,7 @@
 //! Amount bands: how large a payment is, coarsely, for learning and for statistics.
 
+use serde::{Deserialize, Serialize};
+
 use crate::money::Money;
 
 /// Upper bounds of the bands in whole units of the currency; what is above the last is the eighth band.
@@ -8,7 +10,8 @@ use crate::money::Money;
 const BOUNDS_MAJOR: [i64; 7] = [10, 30, 100, 300, 1_000, 3_000, 10_000];
 
 /// One of eight amount bands, 0 for the smallest payments to 7 for the largest.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "u8", into = "u8")]
 pub struct AmountBand(u8);
 
 impl AmountBand {
@@ -40,6 +43,20 @@ impl AmountBand {
     #[must_use]
     pub fn index(self) -> u8 {
         self.0
+    }
+}
+
+impl From<AmountBand> for u8 {
+    fn from(band: AmountBand) -> Self {
+        band.0
+    }
+}
+
+impl TryFrom<u8> for AmountBand {
+    type Error = &'static str;
+
+    fn try_from(index: u8) -> Result<Self, Self::Error> {
+        Self::from_index(index).ok_or("an amount band is a number from 0 to 7")
     }
 }
 

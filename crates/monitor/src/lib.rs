@@ -9,6 +9,7 @@
 
 mod breaker;
 mod count;
+pub mod estimator;
 pub mod partition;
 mod publish;
 pub mod rebuild;

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::ctl::plane::PlaneCommand;
+use crate::explain_command::ExplainArgs;
 use crate::policy_command::PolicyCommand;
 use crate::probe_command::Probe;
 use crate::settings::flags::Flags;
@@ -44,6 +45,8 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: PolicyCommand,
     },
+    /// Say what a failure code means, and what the router does with it
+    Explain(ExplainArgs),
     /// Let simulated shoppers pay through running routers, on simulated channels
     Shoppers(Shoppers),
     /// Play simulated outages against a routing policy, beside other ways to route
@@ -53,6 +56,9 @@ pub(crate) enum Command {
         /// Where to listen; port 0 takes a free one
         #[arg(long, default_value = "127.0.0.1:7435")]
         addr: SocketAddr,
+        /// How many replicas the calls are spread over, with the delays of production between them
+        #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64))]
+        replicas: u16,
     },
     /// Measure routing and reporting beside a bare gRPC echo, on this machine
     Bench(BenchArgs),

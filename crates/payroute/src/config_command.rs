@@ -3,8 +3,8 @@
 use std::io::Write;
 
 use anyhow::Context as _;
-use domain::catalogue::Catalogue;
 
+use crate::catalogue_files;
 use crate::cli::ConfigCommand;
 use crate::settings::Settings;
 use crate::settings::keys::KEYS;
@@ -18,7 +18,8 @@ pub(crate) fn run(command: ConfigCommand, out: &mut impl Write) -> anyhow::Resul
     match command {
         ConfigCommand::Check(flags) => {
             let settings = flags.load()?;
-            let shop = ShopFiles::load(&flags.folder, &settings.files, &Catalogue::built_in()?)?;
+            let catalogue = catalogue_files::of_folder(&flags.folder)?;
+            let shop = ShopFiles::load(&flags.folder, &settings.files, &catalogue)?;
             let (channels, policy) = (shop.configuration.channels.len(), &shop.policy);
             let rules = policy.rules().count();
             let (name, version) = (policy.name(), policy.version());

@@ -2,12 +2,14 @@
 
 mod bearer;
 mod bench;
+mod catalogue_files;
 mod checkout;
 mod cli;
 mod config_command;
 mod ctl;
 mod demo;
 mod embedded;
+mod explain_command;
 mod policy_command;
 mod probe_command;
 mod referee;
@@ -60,10 +62,11 @@ async fn carry_out(command: Command) -> anyhow::Result<()> {
         Command::Config { command } => config_command::run(command, &mut out),
         Command::Ctl(ctl) => ctl::run(ctl, &mut out).await,
         Command::Policy { command } => policy_command::run(&command, &mut out),
+        Command::Explain(arguments) => explain_command::run(&arguments, &mut out),
         Command::Probe(probe) => probe_command::run(probe, &mut out).await,
         Command::Shoppers(shoppers) => shoppers_command::run(shoppers, &mut out).await,
         Command::Simulate(arguments) => simulate::run(&arguments, &mut out),
         Command::Token { command } => token_command::run(command, &mut out),
-        Command::Referee { addr } => referee::serve(addr, &mut out).await,
+        Command::Referee { addr, replicas } => referee::serve(addr, usize::from(replicas), &mut out).await,
     }
 }

@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use access::{Guard, Tokens};
 use anyhow::Context as _;
-use domain::catalogue::Catalogue;
 use domain::clock::SystemClock;
 use jiff::SignedDuration;
 use ledger::SqliteSettings;
 use telemetry::listen::{Access, bind};
 use telemetry::shutdown;
 
+use crate::catalogue_files;
 use crate::embedded::{self, Listeners, Setup};
 use crate::settings::flags::Flags;
 use crate::settings::{LogFormat, Settings};
@@ -53,7 +53,7 @@ pub(crate) async fn run(flags: Flags, out: &mut impl Write) -> anyhow::Result<()
 
 /// Reads everything that a start needs, so that nothing is begun with a bad configuration.
 pub(crate) fn setup(folder: &Path, settings: &Settings) -> anyhow::Result<Setup> {
-    let catalogue = Arc::new(Catalogue::built_in()?);
+    let catalogue = Arc::new(catalogue_files::of_folder(folder)?);
     Ok(Setup {
         shop: ShopFiles::load(folder, &settings.files, &catalogue)?,
         catalogue,

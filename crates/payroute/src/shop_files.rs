@@ -77,8 +77,5 @@ pub(crate) fn parse_channels(
     (name, text): (&str, &str),
     catalogue: &Catalogue,
 ) -> Result<Configuration, InvalidShop> {
-    let mut providers: Vec<&str> = catalogue.codes().iter().map(|code| &*code.provider).collect();
-    providers.sort_unstable();
-    providers.dedup();
-    channels::load(text, name, &providers).map_err(InvalidShop::Wrong)
+    channels::load(text, name, &catalogue.providers()).map_err(InvalidShop::Wrong)
 }

@@ -249,6 +249,32 @@ fn the_providers_on_the_page_of_failures_are_those_of_the_catalogue() {
     assert_eq!(shown, providers);
 }
 
+#[test]
+fn the_documents_of_the_page_of_failures_are_good() {
+    let page = read("docs/failures.md");
+    let documents = page.split("```yaml\n").skip(1);
+    let documents: Vec<&str> = documents.map(|rest| rest.split("```").next().unwrap()).collect();
+    assert!(!documents.is_empty());
+    for document in documents {
+        let folder = tempfile::tempdir().unwrap();
+        for file in ["payroute.yaml", "channels.yaml", "policy.yaml"] {
+            fs::copy(root().join("config").join(file), folder.path().join(file)).unwrap();
+        }
+        fs::create_dir(folder.path().join("catalogue")).unwrap();
+        fs::write(folder.path().join("catalogue/own.yaml"), document).unwrap();
+        stdout(&["config", "check", "--config", folder.path().to_str().unwrap()]);
+    }
+}
+
+#[test]
+fn the_page_of_codes_is_what_the_program_prints() {
+    let printed = stdout(&["explain", "--markdown"]);
+    assert!(
+        printed == read("docs/codes.md"),
+        "docs/codes.md is out of date: payroute explain --markdown > docs/codes.md"
+    );
+}
+
 /// The pages that show commands.
 const PAGES: [&str; 6] = [
     "README.md",
@@ -328,10 +354,12 @@ fn anchor(heading: &str) -> String {
 
 #[test]
 fn the_links_between_pages_lead_somewhere() {
-    for page in PAGES
-        .into_iter()
-        .chain(["ARCHITECTURE.md", "CHANGELOG.md", "docs/errors.md"])
-    {
+    for page in PAGES.into_iter().chain([
+        "ARCHITECTURE.md",
+        "CHANGELOG.md",
+        "docs/codes.md",
+        "docs/errors.md",
+    ]) {
         let folder = root().join(page).parent().unwrap().to_owned();
         let text = read(page);
         let targets = text.split("](").skip(1).filter_map(|rest| rest.split(')').next());

@@ -13,6 +13,7 @@ pub mod health;
 mod meter;
 mod observe;
 mod payment;
+pub mod replica;
 mod report;
 mod resolve;
 mod route;

@@ -54,7 +54,7 @@ pub(crate) fn next_step(step: &NextStep, same: &str, other: Option<&str>) -> v1:
         NextStep::None => plain(v1::NextAction::None),
         NextStep::AskCustomer => plain(v1::NextAction::AskCustomer),
         NextStep::Stop => plain(v1::NextAction::Stop),
-        NextStep::RetrySame { not_before } => v1::NextStep {
+        NextStep::RetrySame { not_before, .. } => v1::NextStep {
             channel: same.to_owned(),
             not_before: Some(time::to_wire(*not_before)),
             ..plain(v1::NextAction::RetrySame)

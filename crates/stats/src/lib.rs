@@ -4,6 +4,7 @@
 //! router asks, and publishes a snapshot for people and probes, both in [`live`]. This is the adapter of the embedded
 //! mode, where all of them live in one process.
 
+pub mod evidence;
 pub mod live;
 pub mod redis;
 pub mod stream;

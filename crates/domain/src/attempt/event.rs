@@ -90,3 +90,28 @@ pub enum Event {
     /// All tries to pay back failed.
     RefundsSpent,
 }
+
+#[cfg(test)]
+impl Event {
+    /// Everything that can happen.
+    pub(crate) fn all() -> Vec<Self> {
+        let said = Claim::ALL
+            .into_iter()
+            .flat_map(|claim| Source::ALL.map(|source| Self::Said(claim, source)));
+        [
+            Self::Submitted,
+            Self::Restarted,
+            Self::QueriesSpent,
+            Self::ReversalAccepted,
+            Self::ReversalRefused,
+            Self::ReversalsSpent,
+            Self::Adopted,
+            Self::RefundOrdered,
+            Self::RefundDone,
+            Self::RefundsSpent,
+        ]
+        .into_iter()
+        .chain(said)
+        .collect()
+    }
+}

@@ -4,13 +4,14 @@
 
 mod event;
 mod next_step;
+pub mod payment;
 mod profile;
 mod query_plan;
 mod state;
 mod transition;
 
 pub use event::{Claim, Event, Source};
-pub use next_step::{Limits, NextStep, Situation, next_step};
+pub use next_step::{Limits, NextStep, OrderNumber, Situation, next_step};
 pub use profile::{FinalSource, ProviderProfile};
 pub use query_plan::QueryPlan;
 pub use state::{Standing, State};

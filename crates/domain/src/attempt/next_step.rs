@@ -58,15 +58,26 @@ pub struct Situation<'s> {
     pub capabilities: Capabilities,
 }
 
+/// The order number, or attempt key, of a retry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum OrderNumber {
+    /// The same: should the first submit have arrived after all, the provider sees that it is the same one.
+    Same,
+    /// Another: the provider has closed the first, or knows it with other contents, and takes it no more.
+    New,
+}
+
 /// What the caller does next.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NextStep {
     /// Nothing: the payment went through, or was over before.
     None,
-    /// Try the same channel once more, with the same key unless a new order number is wanted.
+    /// Try the same channel once more.
     RetrySame {
         /// Not before this time, so that a channel in trouble is not hit by everybody at once.
         not_before: Timestamp,
+        /// With which order number.
+        order_number: OrderNumber,
     },
     /// Try the best silent fallback at once.
     Switch,
@@ -130,6 +141,11 @@ fn retry(situation: &Situation<'_>, limits: &Limits, now: Timestamp, rng: &mut i
         && may_try_again(situation, limits);
     deserved.then(|| NextStep::RetrySame {
         not_before: after(now, rng.random_range(limits.retry_delay_min_ms..=longest)),
+        order_number: if situation.failure.new_order_no {
+            OrderNumber::New
+        } else {
+            OrderNumber::Same
+        },
     })
 }
 
@@ -231,7 +247,7 @@ mod tests {
         for seed in 0..50 {
             let mut rng = StdRng::seed_from_u64(seed);
             match next_step(&first(&failure), &Limits::default(), NOW, &mut rng) {
-                NextStep::RetrySame { not_before } => seen.push(not_before.as_millisecond()),
+                NextStep::RetrySame { not_before, .. } => seen.push(not_before.as_millisecond()),
                 other => panic!("{other:?}"),
             }
         }
@@ -239,6 +255,90 @@ mod tests {
         seen.sort_unstable();
         seen.dedup();
         assert!(seen.len() > 10, "the waits are spread: {seen:?}");
+    }
+
+    #[test]
+    fn a_retry_takes_a_new_order_number_only_where_the_old_one_is_used_up() {
+        for (code, expected) in [
+            ("ORDER_CLOSED", OrderNumber::New),
+            ("RATELIMIT_EXCEEDED", OrderNumber::Same),
+        ] {
+            let failure = failure("wechatpay_v3", code);
+            match step(&first(&failure)) {
+                NextStep::RetrySame { order_number, .. } => assert_eq!(order_number, expected, "{code}"),
+                other => panic!("{code}: {other:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn no_code_of_the_catalogue_is_retried_twice_or_without_proof_that_it_was_never_acted_on() {
+        let catalogue = Catalogue::built_in().unwrap();
+        let mut retried = 0;
+        for code in catalogue.codes() {
+            let failure = catalogue.classify(&FailureReport {
+                code: Some(&code.code),
+                ..FailureReport::new(&code.provider, FailureKind::Failed)
+            });
+            if matches!(step(&first(&failure)), NextStep::RetrySame { .. }) {
+                assert_eq!(failure.certainty, Certainty::NotProcessed, "{}", code.code);
+                assert_eq!(failure.advice, Advice::RetrySame, "{}", code.code);
+                retried += 1;
+            }
+            let again = Situation {
+                attempt_no: 1,
+                retries_used: 1,
+                ..first(&failure)
+            };
+            assert!(
+                !matches!(step(&again), NextStep::RetrySame { .. }),
+                "{}",
+                code.code
+            );
+        }
+        assert!(retried > 20, "only {retried} codes are retried");
+    }
+
+    #[test]
+    fn a_transient_fault_that_forbids_the_card_or_asks_to_wait_is_not_retried() {
+        let transient = failure("payroute", "RATE_LIMITED");
+        let forbidden = Failure {
+            never_same_credential: true,
+            ..transient.clone()
+        };
+        let later = Failure {
+            min_retry_delay_secs: Some(60),
+            ..transient.clone()
+        };
+        for failure in [forbidden, later] {
+            assert_eq!(step(&first(&failure)), NextStep::AskCustomer);
+        }
+        let last = Situation {
+            attempt_no: 3,
+            ..first(&transient)
+        };
+        assert_eq!(
+            step(&last),
+            NextStep::AskCustomer,
+            "a retry of the last attempt would be a fourth submit"
+        );
+    }
+
+    #[test]
+    fn the_longest_wait_of_a_retry_still_fits_the_budget() {
+        let failure = failure("payroute", "RATE_LIMITED");
+        for (budget_used_ms, expected) in [
+            (299, "retry_same"),
+            (300, "switch"),
+            (499, "switch"),
+            (500, "ask_customer"),
+        ] {
+            let situation = Situation {
+                budget_used_ms,
+                ..first(&failure)
+            };
+            assert_eq!(step(&situation).as_str(), expected, "{budget_used_ms}");
+        }
     }
 
     #[test]
@@ -410,7 +510,7 @@ mod tests {
             if matches!(step, NextStep::Switch) {
                 prop_assert!(silent_fallbacks > 0);
             }
-            if let NextStep::RetrySame { not_before } = step {
+            if let NextStep::RetrySame { not_before, .. } = step {
                 prop_assert!(failure.certainty == Certainty::NotProcessed && retries_used == 0);
                 prop_assert!(i64::from(budget_used_ms) + not_before.as_millisecond() < 500);
             }

@@ -90,6 +90,12 @@ impl State {
         )
     }
 
+    /// Whether it may have charged, or may yet, and nobody can tell.
+    #[must_use]
+    pub const fn may_charge(self) -> bool {
+        matches!(self.standing(), Standing::Blocking) && !self.was_charged()
+    }
+
     /// Whether the attempt satisfies its payment.
     #[must_use]
     pub const fn satisfies_payment(self) -> bool {

@@ -137,31 +137,10 @@ const fn after_refund(state: State, event: Event) -> Option<State> {
 mod tests {
     use super::*;
 
-    fn events() -> Vec<Event> {
-        let said = Claim::ALL
-            .into_iter()
-            .flat_map(|claim| Source::ALL.map(|source| Event::Said(claim, source)));
-        [
-            Event::Submitted,
-            Event::Restarted,
-            Event::QueriesSpent,
-            Event::ReversalAccepted,
-            Event::ReversalRefused,
-            Event::ReversalsSpent,
-            Event::Adopted,
-            Event::RefundOrdered,
-            Event::RefundDone,
-            Event::RefundsSpent,
-        ]
-        .into_iter()
-        .chain(said)
-        .collect()
-    }
-
     /// Every state with every event, and the state after it.
     fn transitions() -> impl Iterator<Item = (State, Event, Result<State, Refused>)> {
         State::ALL.into_iter().flat_map(|state| {
-            events()
+            Event::all()
                 .into_iter()
                 .map(move |event| (state, event, next(state, event)))
         })
@@ -285,7 +264,7 @@ mod tests {
         let mut reached = vec![State::Created];
         let mut at = 0;
         while let Some(&state) = reached.get(at) {
-            for event in events() {
+            for event in Event::all() {
                 if let Ok(next) = next(state, event)
                     && !reached.contains(&next)
                 {

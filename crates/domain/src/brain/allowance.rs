@@ -1,9 +1,11 @@
 //! The allowance of a channel that answers "busy": a limit is respected, not punished.
 
+use serde::{Deserialize, Serialize};
+
 use super::params::Busy;
 
 /// The share of payments a busy channel gets.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(super) struct Allowance {
     share: f64,
     at: f64,

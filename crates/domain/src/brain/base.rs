@@ -1,12 +1,14 @@
 //! The terms of the estimate that describe the payment, wherever it goes.
 
+use serde::{Deserialize, Serialize};
+
 use super::intern::Segment;
 use super::node::{Node, Step};
 use super::params::{Estimate, Level};
 use super::table::Table;
 
 /// The terms that hold on every channel.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Base {
     levels: [Level; 4],
     all: Node,
@@ -25,6 +27,15 @@ impl Base {
             pairs: Table::new(Node::new(0.0, pair)),
             leaves: Table::new(Node::new(0.0, leaf)),
         }
+    }
+
+    /// Goes on by the reader's own numbers: what is not known yet starts at them.
+    pub(super) fn set_levels(&mut self, estimate: &Estimate) {
+        let [_, method, pair, leaf] = estimate.base;
+        self.levels = estimate.base;
+        self.methods.set_fresh(Node::new(0.0, method));
+        self.pairs.set_fresh(Node::new(0.0, pair));
+        self.leaves.set_fresh(Node::new(0.0, leaf));
     }
 
     /// The log-odds of a payment of `segment` on a channel like any other.

@@ -4,13 +4,15 @@
 //! of the ramp, are stragglers: their outcomes change nothing here, except that a late success brings the next
 //! probe forward.
 
+use serde::{Deserialize, Serialize};
+
 use super::narrow::single;
 use super::params::{Evidence, Recovery};
 use super::state::{Reason, State};
 use super::trail::Trail;
 
 /// Whether failures were seen on one value or on several, since the evidence was last 0.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 enum Spread {
     #[default]
     Nothing,
@@ -29,7 +31,7 @@ impl Spread {
 }
 
 /// A probe that is out: which attempt, and when it counts as lost.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 struct Probe {
     key: u64,
     deadline: f64,
@@ -49,7 +51,7 @@ pub(super) enum Verdict {
 }
 
 /// The breaker of one scope.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Breaker {
     state: State,
     since: f64,
@@ -273,6 +275,18 @@ impl Breaker {
         self.follow_up = false;
         self.state = State::Probing;
         self.since = now;
+    }
+
+    /// Hears that a peer sent attempt `key` at `sent` as a probe. It takes the slot if that is free.
+    pub(super) fn hear_probe(&mut self, sent: f64, key: u64, deadline: f64) {
+        if !self.is_shut() || self.is_straggler(sent) {
+            return;
+        }
+        if self.probe.is_none() {
+            self.send_probe(sent, key, deadline);
+        } else {
+            self.probes = self.probes.saturating_add(1);
+        }
     }
 
     /// Whether the probe that is out is lost at `now`.

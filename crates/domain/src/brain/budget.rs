@@ -1,9 +1,11 @@
 //! What exploration may cost: tokens that first attempts earn and exploratory choices spend.
 
+use serde::{Deserialize, Serialize};
+
 use super::params::Exploration;
 
 /// The tokens of one brain, and how fast payments come.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Budget {
     tokens: f64,
     rate: f64,
@@ -31,7 +33,8 @@ impl Budget {
     pub(super) fn earn(&mut self, now: f64, share: f64, params: &Exploration) {
         let kept = (-(now - self.counted_at).max(0.0) / RATE_MEMORY_S).exp();
         self.rate = self.rate * kept + 1.0 / RATE_MEMORY_S;
-        self.counted_at = now;
+        // What a peer counted arrives a moment later.
+        self.counted_at = self.counted_at.max(now);
         if self.tokens < params.max_tokens {
             self.tokens = (self.tokens + share).min(params.max_tokens);
         }

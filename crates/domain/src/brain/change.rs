@@ -1,11 +1,13 @@
 //! Sudden changes of quality: a node that watches its own fast window and remembers where it came from.
 
+use serde::{Deserialize, Serialize};
+
 use super::narrow::single;
 use super::node::{Node, logit};
 use super::params::{Change, Level};
 
 /// Outcomes of the last while, each older one counting a little less.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Window {
     outcomes: f32,
     successes: f32,
@@ -53,7 +55,7 @@ impl Window {
 }
 
 /// A channel's node above the segment: an estimate, its fast window and its levels of before.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Watched {
     pub(super) node: Node,
     window: Window,
@@ -62,7 +64,7 @@ pub(super) struct Watched {
 }
 
 /// What a jump overwrote, so that it can be undone.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(super) struct Undo {
     delta: f64,
     variance: f64,

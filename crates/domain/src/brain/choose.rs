@@ -9,13 +9,12 @@ use smallvec::SmallVec;
 use super::ask::{Ask, Choice, Exploration, Generation, Mode, NoChoice};
 use super::contender::{Contender, Contenders, Pick, gate_probability, rank};
 use super::explore::{Turn, drawn, is_explorable, leader};
-use super::flights::Flight;
-use super::health::Shift;
+use super::journal::Entry;
 use super::member::Forced;
+use super::narrow::single;
 use super::node::sigmoid;
-use super::scope::{Cell, Weight};
-use super::silence::TIMED_OUT;
-use super::state::Reason;
+use super::scope::Cell;
+use super::watch::Dispatch;
 use super::{Brain, Params};
 
 impl Brain {
@@ -127,6 +126,7 @@ impl Brain {
         if !ask.may_probe || !allowed || ask.attempt_no > 1 || !self.flights.has_room() {
             return None;
         }
+        let turn = at - self.fleet.stagger_s();
         for (position, contender) in contenders
             .iter()
             .enumerate()
@@ -144,7 +144,7 @@ impl Brain {
             };
             let wanted = member
                 .shut_parts(ask.segment)
-                .all(|part| member.part(part).wants_probe(at, &self.params.recovery));
+                .all(|part| member.part(part).wants_probe(turn, &self.params.recovery));
             let overdue = member
                 .shut_parts(ask.segment)
                 .map(|part| at - member.part(part).probe_at())
@@ -229,57 +229,27 @@ impl Brain {
         best
     }
 
-    /// Watches the attempt, and marks it as a probe of the breakers it tests.
+    /// Sends the attempt: watches it, marks it as a probe of the breakers it tests, and tells the peers.
     fn send(&mut self, at: f64, ask: &Ask<'_>, contenders: &Contenders, pick: Pick) {
         let Some(contender) = contenders.get(pick.position) else {
             return;
         };
-        let channel = contender.candidate.channel;
-        let limit = f64::from(contender.candidate.timeout_ms) / 1_000.0;
-        let params = Arc::clone(&self.params);
-        let Some(member) = self.members.get_mut(channel.index()) else {
-            return;
+        let earned = match ask.mode {
+            Mode::Adaptive(adaptive) if ask.attempt_no <= 1 => Some(single(adaptive.exploration)),
+            Mode::Adaptive(_) | Mode::Ordered => None,
         };
-        member.ways.at_mut(ask.segment.method_index()).asked_at = at;
-        let stages = member.stages(ask.segment, limit, &params);
-        let mut flight = Flight::new(channel, ask.segment, at, limit);
-        let due = at + stages.next(0).min(stages.next(TIMED_OUT));
-        if pick.exploration == Exploration::Probe {
-            let until = at + stages.timeout();
-            flight.probe_until = Some(until);
-            for part in member.shut_parts(ask.segment).collect::<SmallVec<[_; 2]>>() {
-                let Some(member) = self.members.get_mut(channel.index()) else {
-                    continue;
-                };
-                let breaker = member.part_mut(part);
-                let from = breaker.state();
-                breaker.send_probe(at, ask.key, until);
-                let to = breaker.state();
-                self.note(
-                    at,
-                    channel,
-                    Shift {
-                        part,
-                        states: [from, to],
-                        reason: Reason::ProbeSent,
-                    },
-                );
-            }
-        }
-        let cell = Cell {
-            channel,
+        let dispatch = Dispatch {
+            key: ask.key,
+            channel: contender.candidate.channel,
             segment: ask.segment,
-            sent: at,
+            at,
+            timeout_ms: contender.candidate.timeout_ms,
+            attempt_no: ask.attempt_no,
+            exploration: pick.exploration,
+            earned,
         };
-        let alive = Weight {
-            evidence: params.silence.alive,
-            failed: false,
-        };
-        if self.flights.has_room() {
-            let heard = self.feed(at, cell, [alive; 3]);
-            flight.provisional = heard.map(|heard| if heard { alive.evidence } else { 0.0 });
-        }
-        self.flights.begin(ask.key, flight, due);
+        self.watch(&dispatch, None);
+        self.write(Entry::Dispatched(dispatch));
     }
 }
 

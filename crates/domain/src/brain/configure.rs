@@ -7,6 +7,7 @@ use jiff::SignedDuration;
 use jiff::Timestamp;
 
 use super::ask::Ranked;
+use super::journal::Entry;
 use super::member::Forced;
 use super::node::sigmoid;
 use super::rules::Rules;
@@ -30,11 +31,13 @@ impl Brain {
     /// not the channel's silence.
     pub fn heard(&mut self, key: u64) {
         self.flights.hear(key);
+        self.write(Entry::Arrived { key });
     }
 
     /// Attempt `key` will say nothing about its channel: it waits for the customer.
     pub fn dismiss(&mut self, key: u64) {
-        self.flights.end(key);
+        self.forget(key);
+        self.write(Entry::Dismissed { key });
     }
 
     /// What is known of a channel for payments of `segment`, without choosing anything. A channel that was never set

@@ -7,6 +7,8 @@ use std::collections::VecDeque;
 
 use smallvec::SmallVec;
 
+use serde::{Deserialize, Serialize};
+
 use super::base::Base;
 use super::change::{Undo, Watched};
 use super::intern::Segment;
@@ -29,7 +31,7 @@ pub(super) struct Lesson {
 }
 
 /// A jump that may have to be undone.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 struct Jump {
     at: f64,
     place: Place,
@@ -37,7 +39,7 @@ struct Jump {
 }
 
 /// Where a watched node stands.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 enum Place {
     Channel,
     Method(usize),
@@ -49,7 +51,7 @@ enum Place {
 const KEPT_JUMPS: usize = 16;
 
 /// What one failure did to a channel's terms, so that it can be taken back.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 struct Failure {
     at: f64,
     segment: Segment,
@@ -71,7 +73,7 @@ pub(super) struct Score {
 }
 
 /// What is known about one channel's quality.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Quality {
     all: Watched,
     methods: Table<Watched>,
@@ -97,6 +99,15 @@ impl Quality {
             jumps: SmallVec::new(),
             failures: VecDeque::new(),
         }
+    }
+
+    /// Goes on by the reader's own numbers: what is not known yet starts at them.
+    pub(super) fn set_levels(&mut self, estimate: &Estimate) {
+        let [_, method, issuer, pair, leaf] = estimate.channel;
+        self.methods.set_fresh(Watched::new(method));
+        self.issuers.set_fresh(Watched::new(issuer));
+        self.pairs.set_fresh(Watched::new(pair));
+        self.leaves.set_fresh(Node::new(0.0, leaf));
     }
 
     /// How many outcomes were learnt from.

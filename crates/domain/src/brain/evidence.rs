@@ -1,5 +1,7 @@
 //! How much one outcome speaks for "down" against "as usual".
 
+use serde::{Deserialize, Serialize};
+
 use super::params::Evidence;
 use crate::outcome::OutcomeClass;
 
@@ -68,7 +70,7 @@ impl Usual {
 }
 
 /// The slow technical failure rate of a channel.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(super) struct TechnicalRate(f64);
 
 impl TechnicalRate {

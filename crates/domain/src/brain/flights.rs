@@ -1,13 +1,19 @@
 //! Attempts without an answer yet, and when each of them has to be looked at again.
 
 use std::cmp::{Ordering, Reverse};
-use std::collections::{BinaryHeap, HashMap};
+use std::collections::{BinaryHeap, HashMap, HashSet, VecDeque};
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::ChannelIx;
 use super::intern::Segment;
 
+/// Who routed an attempt: a number that a process draws when it starts. In a process alone it is 0.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Origin(pub u64);
+
 /// An attempt that was sent and not answered.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(super) struct Flight {
     pub(super) channel: ChannelIx,
     pub(super) segment: Segment,
@@ -25,6 +31,9 @@ pub(super) struct Flight {
     pub(super) excused: f64,
     /// Its answer has arrived and is on its way to the brain.
     pub(super) heard: bool,
+    /// Who routed it.
+    pub(super) origin: Origin,
+    #[serde(skip)]
     serial: u32,
 }
 
@@ -41,7 +50,21 @@ impl Flight {
             provisional: [0.0; 3],
             excused: 0.0,
             heard: false,
+            origin: Origin::default(),
             serial: 0,
+        }
+    }
+
+    /// The same attempt under other numbers, with times moved by `shift` seconds; its silence has said nothing yet.
+    pub(super) fn anew(self, channel: ChannelIx, segment: Segment, shift: f64) -> Self {
+        Self {
+            channel,
+            segment,
+            sent: self.sent + shift,
+            probe_until: self.probe_until.map(|until| until + shift),
+            stage: 0,
+            provisional: [0.0; 3],
+            ..self
         }
     }
 
@@ -90,6 +113,31 @@ pub(super) struct Flights {
     due: BinaryHeap<Reverse<Due>>,
     cap: usize,
     serial: u32,
+    early: Early,
+}
+
+/// Attempts whose answer was heard before their dispatch, as happens when one replica routes and another hears; the
+/// oldest is forgotten first.
+#[derive(Clone, Debug, Default)]
+struct Early {
+    keys: HashSet<u64>,
+    order: VecDeque<u64>,
+}
+
+/// Early answers remembered: a packet's way of a large fleet.
+const EARLY: usize = 4_096;
+
+impl Early {
+    fn note(&mut self, key: u64) {
+        if self.keys.insert(key) {
+            self.order.push_back(key);
+        }
+        if self.order.len() > EARLY
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.keys.remove(&oldest);
+        }
+    }
 }
 
 /// Appointments kept per flight allowed: answered flights leave theirs behind until it is due.
@@ -102,7 +150,47 @@ impl Flights {
             due: BinaryHeap::new(),
             cap,
             serial: 0,
+            early: Early::default(),
         }
+    }
+
+    /// Watches at most `cap` attempts from now on.
+    pub(super) fn set_cap(&mut self, cap: usize) {
+        self.cap = cap;
+    }
+
+    /// The answer to attempt `key` is known, though its dispatch is not: it will not have to be watched.
+    pub(super) fn answered_early(&mut self, key: u64) {
+        self.early.note(key);
+    }
+
+    /// Whether the answer to attempt `key` was heard before its dispatch.
+    pub(super) fn was_answered(&self, key: u64) -> bool {
+        self.early.keys.contains(&key)
+    }
+
+    /// Attempt `key`, if it is watched.
+    pub(super) fn get(&self, key: u64) -> Option<&Flight> {
+        self.open.get(&key)
+    }
+
+    /// The attempts that `origin` routed, by key.
+    pub(super) fn of(&self, origin: Origin) -> Vec<(u64, Flight)> {
+        let of_origin = self.open.iter().filter(|(_, flight)| flight.origin == origin);
+        let mut flights: Vec<_> = of_origin.map(|(key, flight)| (*key, *flight)).collect();
+        flights.sort_unstable_by_key(|(key, _)| *key);
+        flights
+    }
+
+    /// Gives every attempt the channel that `renumbered` says; one without a channel is not watched any more.
+    pub(super) fn renumber(&mut self, renumbered: impl Fn(ChannelIx) -> Option<ChannelIx>) {
+        self.open.retain(|_, flight| match renumbered(flight.channel) {
+            Some(channel) => {
+                flight.channel = channel;
+                true
+            }
+            None => false,
+        });
     }
 
     /// Whether another attempt can be watched.
@@ -163,6 +251,36 @@ impl Flights {
     /// How many attempts are without an answer.
     pub(super) fn len(&self) -> usize {
         self.open.len()
+    }
+}
+
+/// Attempts by key, each with its appointment: appointments that attempts have left behind are of no use to a reader.
+impl Serialize for Flights {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut watched: Vec<(u64, Flight, f64)> = self
+            .due
+            .iter()
+            .filter_map(|Reverse(due)| {
+                let flight = self.open.get(&due.key)?;
+                (flight.serial == due.serial).then_some((due.key, *flight, due.at))
+            })
+            .collect();
+        watched.sort_unstable_by_key(|(key, ..)| *key);
+        (watched, &self.early.order).serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Flights {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut flights = Self::new(usize::MAX);
+        let (watched, early) = <(Vec<(u64, Flight, f64)>, Vec<u64>)>::deserialize(deserializer)?;
+        for (key, flight, due_at) in watched {
+            flights.begin(key, flight, due_at);
+        }
+        for key in early {
+            flights.early.note(key);
+        }
+        Ok(flights)
     }
 }
 

@@ -1,17 +1,19 @@
 //! Incidents of an issuer or a method: when the same thing fails on several channels, no channel is to blame.
 
+use serde::{Deserialize, Serialize};
+
 use super::ChannelIx;
 use super::params::Correlation;
 
 /// A breaker that tripped recently.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 struct Trip {
     channel: ChannelIx,
     at: f64,
 }
 
 /// What is known about one issuer, or one method, over all channels.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Suspicion {
     trips: Vec<Trip>,
     since: Option<f64>,
@@ -40,6 +42,17 @@ impl Suspicion {
     /// Forgets the trips of `channel`: the channel as a whole is down, so they say nothing about others.
     pub(super) fn forget(&mut self, channel: ChannelIx) {
         self.trips.retain(|trip| trip.channel != channel);
+    }
+
+    /// Gives every trip the channel that `renumbered` says; one without a channel is forgotten.
+    pub(super) fn renumber(&mut self, renumbered: impl Fn(ChannelIx) -> Option<ChannelIx>) {
+        self.trips.retain_mut(|trip| match renumbered(trip.channel) {
+            Some(channel) => {
+                trip.channel = channel;
+                true
+            }
+            None => false,
+        });
     }
 
     /// Begins the incident.

@@ -1,6 +1,9 @@
 //! Dense numbers for methods, issuers and segments, so that what is learnt stands in plain tables.
 
 use std::collections::HashMap;
+use std::sync::Arc;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::params::Limits;
 use crate::amount_band::AmountBand;
@@ -8,12 +11,13 @@ use crate::amount_band::AmountBand;
 /// What of a payment decides how it fares: method, issuer and amount band, as dense numbers.
 ///
 /// Only meaningful to the [`Brain`](super::Brain) that gave it out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Segment {
     pub(super) method: u16,
     pub(super) issuer: u16,
     pub(super) pair: u32,
     pub(super) leaf: Option<u32>,
+    pub(super) band: AmountBand,
 }
 
 impl Segment {
@@ -51,18 +55,28 @@ pub const NO_ISSUER: &str = "none";
 /// Names in the order in which they appeared; the first is [`OTHER`].
 #[derive(Clone, Debug)]
 struct Names {
-    numbers: HashMap<Box<str>, u16>,
-    list: Vec<Box<str>>,
+    numbers: HashMap<Arc<str>, u16>,
+    list: Vec<Arc<str>>,
     cap: u16,
 }
 
 impl Names {
     fn new(cap: u16) -> Self {
+        let other: Arc<str> = OTHER.into();
         Self {
-            numbers: HashMap::from([(OTHER.into(), 0)]),
-            list: vec![OTHER.into()],
+            numbers: HashMap::from([(Arc::clone(&other), 0)]),
+            list: vec![other],
             cap,
         }
+    }
+
+    /// The names of `list`, in its order, without a bound; [`OTHER`] is the first in any case.
+    fn of(list: Vec<Arc<str>>) -> Self {
+        let mut names = Self::new(u16::MAX);
+        for name in list {
+            names.number(&name);
+        }
+        names
     }
 
     fn number(&mut self, name: &str) -> u16 {
@@ -71,8 +85,9 @@ impl Names {
         }
         match u16::try_from(self.list.len()) {
             Ok(number) if number <= self.cap => {
-                self.numbers.insert(name.into(), number);
-                self.list.push(name.into());
+                let name: Arc<str> = name.into();
+                self.list.push(Arc::clone(&name));
+                self.numbers.insert(name, number);
                 number
             }
             _ => 0,
@@ -128,7 +143,27 @@ impl Interner {
             issuer,
             pair,
             leaf,
+            band,
         }
+    }
+
+    /// Bounds what is told apart from now on; what is known stays known.
+    pub(super) fn set_limits(&mut self, limits: &Limits) {
+        self.methods.cap = limits.methods;
+        self.issuers.cap = limits.issuers;
+        self.max_leaves = index(limits.segments);
+    }
+
+    /// The names of the method and issuer of `segment`, shared.
+    pub(super) fn names(&self, segment: Segment) -> (Arc<str>, Arc<str>) {
+        let shared = |names: &Names, number: u16| match names.list.get(usize::from(number)) {
+            Some(name) => Arc::clone(name),
+            None => OTHER.into(),
+        };
+        (
+            shared(&self.methods, segment.method),
+            shared(&self.issuers, segment.issuer),
+        )
     }
 
     /// How many methods are known, [`OTHER`] aside.
@@ -149,6 +184,46 @@ impl Interner {
     /// The name of issuer `number`.
     pub(super) fn issuer_name(&self, number: u16) -> &str {
         self.issuers.name(number)
+    }
+}
+
+/// The numbers as lists, where a place is a number: the same for the same numbers, whatever the order of the maps.
+#[derive(Serialize, Deserialize)]
+struct Listed {
+    methods: Vec<Arc<str>>,
+    issuers: Vec<Arc<str>>,
+    pairs: Vec<(u16, u16)>,
+    leaves: Vec<(u32, u8)>,
+}
+
+fn listed<K: Copy>(numbers: &HashMap<K, u32>) -> Vec<K> {
+    let mut by_number: Vec<(u32, K)> = numbers.iter().map(|(key, number)| (*number, *key)).collect();
+    by_number.sort_unstable_by_key(|(number, _)| *number);
+    by_number.into_iter().map(|(_, key)| key).collect()
+}
+
+impl Serialize for Interner {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let listed = Listed {
+            methods: self.methods.list.clone(),
+            issuers: self.issuers.list.clone(),
+            pairs: listed(&self.pairs),
+            leaves: listed(&self.leaves),
+        };
+        listed.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Interner {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let listed = Listed::deserialize(deserializer)?;
+        Ok(Self {
+            methods: Names::of(listed.methods),
+            issuers: Names::of(listed.issuers),
+            pairs: listed.pairs.into_iter().zip(0..).collect(),
+            leaves: listed.leaves.into_iter().zip(0..).collect(),
+            max_leaves: usize::MAX,
+        })
     }
 }
 

@@ -1,5 +1,7 @@
 //! Response time quantiles of one channel x method, by stochastic approximation: no list of answers is kept.
 
+use serde::{Deserialize, Serialize};
+
 use super::narrow::single;
 use super::params;
 
@@ -12,7 +14,7 @@ const START: [f64; 8] = [
 const SIXTEENTHS: [f64; 8] = [1.0, 3.0, 5.0, 7.0, 9.0, 11.0, 13.0, 15.0];
 
 /// Response times in seconds.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Latency {
     quantiles: [f32; 8],
     tail: f32,

@@ -23,6 +23,12 @@ impl Brain {
     ///
     /// The attempt may be unknown (after a restart, from another replica, in a replay): then its own times count.
     pub fn outcome(&mut self, now: Timestamp, outcome: &Outcome) {
+        self.hear(now, outcome);
+        self.write_answered(now, outcome);
+    }
+
+    /// Takes an outcome that was told here or by a peer.
+    pub(super) fn hear(&mut self, now: Timestamp, outcome: &Outcome) {
         let now = self.seconds(now);
         self.advance_to(now);
         let now = now.max(self.now);
@@ -33,10 +39,14 @@ impl Brain {
             .flights
             .end(outcome.key)
             .filter(|flight| flight.channel == outcome.channel);
+        if flight.is_none() {
+            self.flights.answered_early(outcome.key);
+        }
         let decided = outcome
             .generation
             .map_or(outcome.dispatched_at, |generation| generation.0);
-        let decided = self.seconds(decided);
+        // Whoever decided may have a clock that is ahead of ours.
+        let decided = self.seconds(decided).min(now);
         let cell = Cell {
             channel: outcome.channel,
             segment: outcome.segment,
@@ -280,15 +290,20 @@ impl Brain {
         };
         let given_up = silence::abandoned_at(&flight, &params.silence);
         if at >= given_up {
-            let way = member.ways.at_mut(flight.segment.method_index());
-            way.abandonment.learn(true, &params.silence);
+            if !flight.heard {
+                let way = member.ways.at_mut(flight.segment.method_index());
+                way.abandonment.learn(true, &params.silence);
+            }
             self.flights.end(key);
             return;
         }
+        flight.heard |= self.fleet.is_deaf();
         if flight.heard {
             self.flights.resume(key, flight, given_up);
             return;
         }
+        // Where peers may hear the answer, silence is known a moment later than it was.
+        let felt_at = at.max(self.now);
         let stages = member.stages(flight.segment, flight.limit, &params);
         flight.stage = stages.reached(flight.stage, flight.silent_for(at));
         let success = sigmoid(self.base.score(flight.segment) + member.quality.mean(flight.segment));
@@ -310,7 +325,7 @@ impl Brain {
                 evidence: said - before,
                 failed: said > 0.0,
             });
-            let heard = self.feed(at, cell, weights);
+            let heard = self.feed(felt_at, cell, weights);
             for (provisional, heard) in flight.provisional.iter_mut().zip(heard) {
                 if heard {
                     *provisional = said;
@@ -319,7 +334,7 @@ impl Brain {
         }
         if flight.probe_until.is_some_and(|until| at >= until) {
             flight.probe_until = None;
-            self.lose_probes(at, cell);
+            self.lose_probes(felt_at, cell);
         }
         let next = if flight.stage >= TIMED_OUT {
             given_up

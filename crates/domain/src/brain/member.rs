@@ -48,7 +48,7 @@ impl Part {
 }
 
 /// A channel: its estimate, breakers, response times and limits.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Member {
     pub(super) id: ChannelId,
     /// Whether it is still configured; what was learnt is kept in any case.
@@ -67,7 +67,7 @@ pub(super) struct Member {
 }
 
 /// What is known about one method of a channel.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Way {
     pub(super) latency: Latency,
     pub(super) abandonment: Abandonment,

@@ -13,17 +13,21 @@ mod base;
 mod breaker;
 mod budget;
 mod change;
+mod checkpoint;
 mod choose;
 mod configure;
 mod contender;
+mod deed;
 mod draw;
 mod estimate;
 mod evidence;
 mod explore;
+mod fleet;
 mod flights;
 mod health;
 mod incident;
 mod intern;
+mod journal;
 mod latency;
 mod listen;
 mod member;
@@ -31,6 +35,8 @@ mod narrow;
 mod node;
 mod normal;
 mod params;
+mod peers;
+mod rebase;
 mod rules;
 mod scope;
 mod silence;
@@ -39,13 +45,18 @@ mod table;
 #[cfg(test)]
 mod tests;
 mod trail;
+mod watch;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
 
 pub use ask::{Adaptive, Ask, Candidate, Choice, Exploration, Generation, Mode, NoChoice, Outcome, Ranked};
+pub use checkpoint::{Checkpoint, SCHEMA, UnknownSchema};
+pub use deed::{Answered, Deed, Dispatched, Lane};
+pub use flights::Origin;
 pub use health::{ChannelHealth, Event, Scope, ScopeHealth, Transition};
 pub use intern::{NO_ISSUER, OTHER, Segment};
 pub use member::Forced;
@@ -60,14 +71,16 @@ use crate::amount_band::AmountBand;
 use crate::id::ChannelId;
 use base::Base;
 use budget::Budget;
+use fleet::Fleet;
 use flights::Flights;
 use incident::Suspicion;
 use intern::Interner;
+use journal::Journal;
 use member::Member;
 use table::Table;
 
 /// A channel's dense number within one [`Brain`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ChannelIx(pub(in crate::brain) u16);
 
 impl ChannelIx {
@@ -77,8 +90,9 @@ impl ChannelIx {
 }
 
 /// What was learnt, and the state of every breaker. See the module's documentation.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Brain {
+    #[serde(skip)]
     params: Arc<Params>,
     /// Where the brain's seconds begin.
     beginning: Option<Timestamp>,
@@ -91,9 +105,16 @@ pub struct Brain {
     methods: Table<Suspicion>,
     issuers: Table<Suspicion>,
     budget: Budget,
+    #[serde(skip)]
     log: VecDeque<Transition>,
     /// The longest time between two calls, in seconds, where somebody calls regularly.
+    #[serde(skip)]
     heartbeat: Option<f64>,
+    /// What it did, for its peers to hear; `None` when it has none.
+    #[serde(skip)]
+    journal: Option<Journal>,
+    #[serde(skip)]
+    fleet: Fleet,
 }
 
 impl Brain {
@@ -112,6 +133,8 @@ impl Brain {
             budget: Budget::new(),
             log: VecDeque::new(),
             heartbeat: None,
+            journal: None,
+            fleet: Fleet::default(),
             params: Arc::new(params),
         }
     }
@@ -194,7 +217,8 @@ impl Brain {
                 self.flights.excuse(missed);
             }
         }
-        while let Some((key, flight, at)) = self.flights.pop_due(now) {
+        let heard_until = self.fleet.heard_until(now);
+        while let Some((key, flight, at)) = self.flights.pop_due(heard_until) {
             self.grow_old(key, flight, at);
         }
         self.now = self.now.max(now);

@@ -31,3 +31,13 @@ pub(super) const fn ticks(value: f64) -> i64 {
 pub(super) const fn seconds(ticks: i64) -> f64 {
     ticks as f64
 }
+
+/// `value` as a whole number; below 0 it is 0, beyond the range its end.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "saturates, which is what a response time of weeks needs"
+)]
+pub(super) const fn whole(value: f64) -> u32 {
+    value.round() as u32
+}

@@ -1,10 +1,12 @@
 //! One term of the estimate: a weight, its variance, and when it was last updated.
 
+use serde::{Deserialize, Serialize};
+
 use super::narrow::single;
 use super::params::Level;
 
 /// A term of the sum, 16 bytes.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Node {
     weight: f32,
     variance: f32,

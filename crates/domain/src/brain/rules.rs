@@ -64,7 +64,7 @@ impl Default for ErrorRate {
 const PARTS: f64 = 12.0;
 
 /// One part of the window.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 struct Part {
     from: f64,
     outcomes: u32,
@@ -72,7 +72,7 @@ struct Part {
 }
 
 /// What the rules remember of one channel.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Memory {
     /// The latest outcomes, the newest in the lowest bit: whether each was a timeout.
     timeouts: u64,

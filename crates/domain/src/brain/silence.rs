@@ -1,5 +1,7 @@
 //! What the silence of an attempt says, by its age: why a dead channel is left long before its first timeout.
 
+use serde::{Deserialize, Serialize};
+
 use super::evidence::Sign;
 use super::evidence::Usual;
 use super::flights::Flight;
@@ -16,7 +18,7 @@ const STILL_SILENT: [f64; 7] = [0.8125, 0.6875, 0.5, 0.1875, 0.0625, 0.01, 0.005
 /// The share of attempts whose callers never report how they ended, for one channel x method.
 ///
 /// A customer who leaves the cashier is not the channel's fault, so silence counts for less where it is usual.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Abandonment {
     share: f32,
     attempts: u32,

@@ -1,5 +1,7 @@
 //! What must hold for the brain whatever it lives through.
 
+mod checkpoint;
+
 use crate::amount_band::AmountBand;
 use crate::brain::{
     Adaptive, Ask, Brain, Candidate, ChannelIx, Choice, Event, Exploration, Forced, Mode, NoChoice, Outcome,

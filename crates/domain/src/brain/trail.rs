@@ -3,6 +3,8 @@
 //! The answers of attempts sent before an outage go on arriving after it began. They are no argument against it,
 //! so a cumulative sum over answers as they come would be washed out by them, the longer the slower the channel.
 
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
 use super::narrow::{single, ticks};
 
 /// How many parts of time are told apart.
@@ -12,7 +14,7 @@ const PARTS: usize = 64;
 const PART_S: f64 = 0.25;
 
 /// The evidence of a breaker: the largest sum over attempts sent since some moment.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Trail {
     parts: [f32; PARTS],
     newest: i64,
@@ -102,6 +104,40 @@ impl Trail {
 fn slot(tick: i64) -> Option<usize> {
     let span = i64::try_from(PARTS).ok()?;
     usize::try_from(tick.rem_euclid(span)).ok()
+}
+
+/// A trail with only the parts that say something: most breakers of a day have heard little in the last seconds.
+#[derive(Serialize, Deserialize)]
+struct Sparse {
+    newest: i64,
+    older: f32,
+    parts: Vec<(u8, f32)>,
+}
+
+impl Serialize for Trail {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let parts = (0_u8..).zip(self.parts).filter(|(_, part)| part.abs() > 0.0);
+        let sparse = Sparse {
+            newest: self.newest,
+            older: self.older,
+            parts: parts.collect(),
+        };
+        sparse.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Trail {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let sparse = Sparse::deserialize(deserializer)?;
+        let mut trail = Self::new(sparse.older);
+        trail.newest = sparse.newest;
+        for (slot, value) in sparse.parts {
+            if let Some(part) = trail.parts.get_mut(usize::from(slot)) {
+                *part = value;
+            }
+        }
+        Ok(trail)
+    }
 }
 
 #[cfg(test)]

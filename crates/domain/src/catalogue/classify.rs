@@ -262,7 +262,7 @@ impl Catalogue {
 }
 
 /// The text, unless it is missing or empty.
-fn given(text: Option<&str>) -> Option<&str> {
+pub(super) fn given(text: Option<&str>) -> Option<&str> {
     text.map(str::trim).filter(|text| !text.is_empty())
 }
 

@@ -12,6 +12,7 @@ use super::reason::Reason;
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Document {
+    pub(super) schema_version: u32,
     pub(super) reasons: Vec<ReasonRow>,
     pub(super) codes: Vec<Code>,
     pub(super) provider_hotlines: BTreeMap<Box<str>, Box<str>>,

@@ -4,9 +4,10 @@ use super::Catalogue;
 use super::classify::Failure;
 use super::document::ReasonRow;
 use super::judgement::{Certainty, Side};
+use super::locale::{closeness, is_same};
 use super::reason::Reason;
 
-/// The language that is shown when nothing closer to the wanted one exists.
+/// The language that is shown when there is no text in the wanted one, unless a document names another.
 pub(super) const LAST_RESORT: &str = "en";
 
 /// A text for the customer, in one language.
@@ -41,20 +42,23 @@ impl ReasonText {
         self.texts.iter().map(|(locale, _)| &**locale)
     }
 
-    /// The text in the language closest to `wanted`: the same tag, else the longest common beginning, else the same
-    /// language, else English. `None` only for a reason without texts, which no catalogue holds.
+    /// The text in the language closest to `wanted` (BCP 47): the same tag, else the longest common beginning, down to
+    /// the language alone. `None` when there is none in that language.
     #[must_use]
     pub fn text(&self, wanted: &str) -> Option<&Text> {
-        let closest = self
-            .texts
+        self.texts
             .iter()
-            .map(|(locale, text)| (common_subtags(locale, wanted), text))
-            .filter(|(common, _)| *common > 0)
-            .max_by_key(|(common, _)| *common);
-        let last_resort = || self.texts.iter().find(|(locale, _)| &**locale == LAST_RESORT);
-        closest
+            .filter_map(|(locale, text)| Some((closeness(locale, wanted)?, text)))
+            .max_by_key(|(closeness, _)| *closeness)
             .map(|(_, text)| text)
-            .or_else(|| last_resort().map(|(_, text)| text))
+    }
+
+    /// Puts `text` in the place of the one in `locale`, or beside the others.
+    pub(super) fn set(&mut self, locale: &str, text: Text) {
+        match self.texts.iter_mut().find(|(known, _)| is_same(known, locale)) {
+            Some((_, earlier)) => *earlier = text,
+            None => self.texts.push((locale.into(), text)),
+        }
     }
 }
 
@@ -75,14 +79,6 @@ impl From<ReasonRow> for ReasonText {
             notify_customer_afterwards: row.notify_customer_afterwards,
         }
     }
-}
-
-/// How many subtags two language tags have in common from the beginning. `zh_CN` is read as `zh-CN`.
-fn common_subtags(one: &str, other: &str) -> usize {
-    one.split(['-', '_'])
-        .zip(other.split(['-', '_']))
-        .take_while(|(one, other)| one.eq_ignore_ascii_case(other))
-        .count()
 }
 
 /// Whom the customer can call.
@@ -124,11 +120,14 @@ const fn shown_as(reason: Reason, certainty: Certainty) -> Reason {
 }
 
 impl Catalogue {
-    /// The text for `reason` at that certainty, in the language closest to `locale` (BCP 47).
+    /// The text for `reason` at that certainty, in the language closest to `locale` (BCP 47), else in the default
+    /// language.
     #[must_use]
     pub fn text(&self, reason: Reason, certainty: Certainty, locale: &str) -> (&str, &str) {
-        self.reason(shown_as(reason, certainty))
+        let shown = self.reason(shown_as(reason, certainty));
+        shown
             .text(locale)
+            .or_else(|| shown.text(&self.default_locale))
             .map_or(("", ""), |text| (&text.what, &text.todo))
     }
 

@@ -1,18 +1,21 @@
 //! The failure catalogue: what a provider's code means, whose doing it was, and what to tell the customer.
 //!
-//! It is data: documents that are read once, at start. The first two are part of the program; a later document
-//! overrides the codes, texts and marks of an earlier one.
+//! It is data. Two JSON documents are part of the program; an operator's YAML documents are laid over them
+//! ([`Catalogue::load`]) and change or add codes, texts and languages.
 
 mod classify;
 mod code;
 mod document;
+mod extend;
 #[cfg(test)]
 mod invariants;
 mod judgement;
+mod locale;
 mod message;
 mod operator_note;
 mod outcome_class;
 mod reason;
+mod unmapped;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -20,9 +23,12 @@ use std::sync::Arc;
 pub use classify::{Failure, FailureKind, FailureReport};
 pub use code::{Code, Lifted};
 pub use document::InvalidCatalogue;
+pub(crate) use locale::{closeness, is_tag};
+
 pub use judgement::{Advice, Certainty, Confidence, HealthScope, HealthSignal, Side};
 pub use message::{Contact, CustomerMessage, ReasonText, Text};
 pub use reason::Reason;
+pub use unmapped::{Unmapped, UnmappedCode, UnmappedEntry};
 
 use document::{Document, SignalRow};
 use reason::PerReason;
@@ -54,6 +60,8 @@ pub struct Catalogue {
     http: HashMap<u16, usize>,
     hotlines: Vec<(Box<str>, Box<str>)>,
     reasons: PerReason<ReasonText>,
+    default_locale: Box<str>,
+    version: Box<str>,
 }
 
 /// The codes of one provider, as positions in the list of all codes.
@@ -126,6 +134,55 @@ impl Catalogue {
         self.providers.contains_key(provider)
     }
 
+    /// Every provider with codes of its own or of another one, in the order of the alphabet.
+    #[must_use]
+    pub fn providers(&self) -> Vec<&str> {
+        let mut providers: Vec<&str> = self.providers.keys().map(|name| &**name).collect();
+        providers.sort_unstable();
+        providers
+    }
+
+    /// Every language in which any reason has a text, BCP 47, in the order of the alphabet.
+    #[must_use]
+    pub fn locales(&self) -> Vec<&str> {
+        let locales = Reason::ALL
+            .into_iter()
+            .flat_map(|reason| self.reason(reason).locales());
+        let mut locales: Vec<&str> = locales.collect();
+        locales.sort_unstable();
+        locales.dedup();
+        locales
+    }
+
+    /// Which documents it was made of, and their versions: `built-in 1, codes.yaml 3`.
+    #[must_use]
+    pub fn version(&self) -> &str {
+        &self.version
+    }
+
+    /// The language that is shown where there is no text in the wanted one, BCP 47.
+    #[must_use]
+    pub fn default_locale(&self) -> &str {
+        &self.default_locale
+    }
+
+    /// Lists `code` in the place of its provider's entry for it, or at the end.
+    fn list(&mut self, code: Code) {
+        let provider = self.providers.entry(code.provider.clone()).or_default();
+        let at = provider
+            .codes
+            .get(&code.code)
+            .copied()
+            .unwrap_or(self.codes.len());
+        for spelling in std::iter::once(&code.code).chain(&code.aliases) {
+            provider.codes.insert(spelling.clone(), at);
+        }
+        match self.codes.get_mut(at) {
+            Some(earlier) => *earlier = Arc::new(code),
+            None => self.codes.push(Arc::new(code)),
+        }
+    }
+
     /// The texts of `reason`, and when to show them.
     #[must_use]
     pub fn reason(&self, reason: Reason) -> &ReasonText {
@@ -148,6 +205,7 @@ impl Catalogue {
 /// A catalogue while documents are added to it.
 #[derive(Default)]
 struct Draft {
+    schema_version: u32,
     codes: Vec<Code>,
     providers: HashMap<Box<str>, Provider>,
     signals: Vec<SignalRow>,
@@ -157,6 +215,7 @@ struct Draft {
 
 impl Draft {
     fn add(&mut self, name: &str, document: Document) -> Result<(), InvalidCatalogue> {
+        self.schema_version = self.schema_version.max(document.schema_version);
         let mut listed = HashSet::new();
         for code in document.codes {
             for spelling in std::iter::once(&code.code).chain(&code.aliases) {
@@ -246,6 +305,8 @@ impl Draft {
             http,
             hotlines: self.hotlines,
             reasons,
+            default_locale: message::LAST_RESORT.into(),
+            version: format!("built-in {}", self.schema_version).into(),
         })
     }
 }

@@ -107,6 +107,15 @@ impl<T> PerReason<T> {
     pub(super) fn get(&self, reason: Reason) -> &T {
         &self.0[reason as usize]
     }
+
+    /// The value of `reason`, to change it.
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "a reason's number is below the length of the array by construction"
+    )]
+    pub(super) fn get_mut(&mut self, reason: Reason) -> &mut T {
+        &mut self.0[reason as usize]
+    }
 }
 
 #[cfg(test)]

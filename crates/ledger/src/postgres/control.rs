@@ -430,8 +430,10 @@ mod tests {
             (server, address)
         };
         let (mut server, address) = tokio::task::spawn_blocking(start).await.unwrap();
-        let pool = PgPoolOptions::new().max_connections(6);
         PostgresLedger::migrate(&address).await.unwrap();
+        let pool = PgPoolOptions::new()
+            .max_connections(6)
+            .acquire_timeout(Duration::from_secs(1));
         let pool = pool.connect(&address).await.unwrap();
         let store: Arc<dyn ControlStore> = Arc::new(PostgresControl::new(pool));
         imported(&store).await;

@@ -45,10 +45,12 @@ impl PostgresLedger {
             "select channel_id, method, issuer, date_bin(make_interval(secs => $4), received_at, 'epoch') as bucket, ",
             known_class!(),
             // The number of a bin is how many bounds are less than the latency, and the server counts those that are not
-            // greater than its operand. All bins of a tally in one array: grouping by them, too, takes twice the time,
-            // for there are nearly as many groups as outcomes then.
+            // greater than its operand. All bins of a tally one after the other, two bytes each: grouping by them, too,
+            // takes twice the time, for there are nearly as many groups as outcomes then, and an array's elements take
+            // longer to read than to count.
             " as class, count(*) as count, \
-             array_agg(width_bucket(latency_ms - 1, $5)::smallint) filter (where class <> 'timeout') as bins \
+             string_agg(int2send(width_bucket(latency_ms - 1, $5)::smallint), '') \
+             filter (where class <> 'timeout') as bins \
              from attempt where received_at >= $1 and received_at < $2 and class is not null group by 1, 2, 3, 4, 5"
         );
         let bounds: Vec<i64> = Latencies::bounds_ms().iter().copied().map(i64::from).collect();
@@ -70,7 +72,7 @@ impl PostgresLedger {
                 count: columns.whole("count")?,
                 bins: row
                     .try_get("bins")
-                    .map(|bins: Option<Vec<i16>>| bin_counts(bins.unwrap_or_default()))
+                    .map(|bins: Option<&[u8]>| bin_counts(bins.unwrap_or_default()))
                     .map_err(|error| columns.corrupt("bins", error))?,
             })
         };
@@ -155,15 +157,13 @@ impl PostgresLedger {
 }
 
 /// How often each bin is among `bins`, in ascending order.
-fn bin_counts(mut bins: Vec<i16>) -> Vec<(u8, u32)> {
+fn bin_counts(bins: &[u8]) -> Vec<(u8, u32)> {
+    let (pairs, _) = bins.as_chunks::<2>();
+    // There are fewer bins than a byte can tell: the first byte is zero.
+    let mut bins: Vec<u8> = pairs.iter().map(|[_, bin]| *bin).collect();
     bins.sort_unstable();
-    bins.chunk_by(i16::eq)
-        .filter_map(|same| {
-            Some((
-                u8::try_from(*same.first()?).ok()?,
-                u32::try_from(same.len()).ok()?,
-            ))
-        })
+    bins.chunk_by(u8::eq)
+        .filter_map(|same| Some((*same.first()?, u32::try_from(same.len()).ok()?)))
         .collect()
 }
 
@@ -173,9 +173,10 @@ async fn at_large(
     query: sqlx::query::Query<'_, sqlx::Postgres, sqlx::postgres::PgArguments>,
 ) -> Result<Vec<PgRow>, sqlx::Error> {
     let mut snapshot = connection.begin_with("begin read only").await?;
+    // Sorting an hour by five texts to group it takes three times as long as hashing it, and is what the server chooses.
     sqlx::raw_sql(
         "set local enable_seqscan = on; set local enable_hashjoin = on; set local statement_timeout = 60000; \
-         set local work_mem = '64MB'",
+         set local work_mem = '64MB'; set local hash_mem_multiplier = 4; set local enable_sort = off",
     )
     .execute(&mut *snapshot)
     .await?;

@@ -171,17 +171,12 @@ impl Owners {
     async fn round(&self, hands: &mut Hands) -> Round {
         let known = Arc::clone(&self.channels.borrow());
         let now = Instant::now();
-        let turns = hands
-            .owned
-            .values_mut()
-            .filter(|owned| owned.until > now)
-            .map(|owned| {
-                let known = &known;
-                async move {
-                    let turn = owned.partition.turn(&self.store, known).await;
-                    (owned.partition.id(), turn)
-                }
-            });
+        let mut turns = Vec::new();
+        for owned in hands.owned.values_mut() {
+            if owned.until > now {
+                turns.push(turn(&self.store, &known, &mut owned.partition));
+            }
+        }
         let mut turns = stream::iter(turns).buffer_unordered(AT_ONCE);
         let mut round = Round::default();
         while let Some((partition, turn)) = turns.next().await {
@@ -254,6 +249,14 @@ impl Owners {
         let _ended_by_themselves = futures_util::future::join_all(given).await;
         let _forgotten_in_time = self.store.announce(&self.name, Duration::ZERO).await;
     }
+}
+
+async fn turn(
+    store: &Store,
+    known: &HashSet<ChannelId>,
+    partition: &mut Partition,
+) -> (PartitionId, Result<Turn, StatsError>) {
+    (partition.id(), partition.turn(store, known).await)
 }
 
 fn measure(round: &Round, owned: usize) {

@@ -8,9 +8,9 @@ use std::io::Write;
 use std::path::Path;
 
 use clap::{Args, Subcommand};
-use domain::catalogue::Catalogue;
 use domain::policy::Policy;
 
+use crate::catalogue_files;
 use crate::settings::Files;
 use crate::shop_files::{InvalidShop, ShopFiles, parse_channels, read};
 use files::PolicyFiles;
@@ -45,20 +45,19 @@ pub(crate) struct ExplainArgs {
 /// # Errors
 /// When the policy is not good or a test fails. What exactly is wrong is then in `out`.
 pub(crate) fn run(command: &PolicyCommand, out: &mut impl Write) -> anyhow::Result<()> {
-    let catalogue = Catalogue::built_in()?;
     match command {
-        PolicyCommand::Check(files) => check(&files.resolve()?, &catalogue, out),
-        PolicyCommand::Test(files) => test(&files.resolve()?, &catalogue, out),
+        PolicyCommand::Check(files) => check(&files.resolve()?, out),
+        PolicyCommand::Test(files) => test(&files.resolve()?, out),
         PolicyCommand::Explain(args) => {
             let payment = explain::payment(&args.payment)?;
-            let shop = load(&args.files.resolve()?, &catalogue, out)?;
+            let shop = load(&args.files.resolve()?, out)?;
             explain::explain(&shop, &payment, out)
         }
     }
 }
 
-fn check(files: &Files, catalogue: &Catalogue, out: &mut impl Write) -> anyhow::Result<()> {
-    let policy = load(files, catalogue, out)?.policy;
+fn check(files: &Files, out: &mut impl Write) -> anyhow::Result<()> {
+    let policy = load(files, out)?.policy;
     let (file, rules) = (files.policy.display(), policy.rules().count());
     let (name, version) = (policy.name(), policy.version());
     writeln!(out, "{file}: good; policy {name} {version} with {rules} rules")?;
@@ -66,13 +65,15 @@ fn check(files: &Files, catalogue: &Catalogue, out: &mut impl Write) -> anyhow::
 }
 
 /// Everything, found good. The paths in `files` are from here.
-fn load(files: &Files, catalogue: &Catalogue, out: &mut impl Write) -> anyhow::Result<ShopFiles> {
-    refused(ShopFiles::load(Path::new(""), files, catalogue), out)
+fn load(files: &Files, out: &mut impl Write) -> anyhow::Result<ShopFiles> {
+    let catalogue = refused(catalogue_files::beside(&files.channels), out)?;
+    refused(ShopFiles::load(Path::new(""), files, &catalogue), out)
 }
 
-fn test(files: &Files, catalogue: &Catalogue, out: &mut impl Write) -> anyhow::Result<()> {
+fn test(files: &Files, out: &mut impl Write) -> anyhow::Result<()> {
+    let catalogue = refused(catalogue_files::beside(&files.channels), out)?;
     let channels = (files.channels.display().to_string(), read(&files.channels)?);
-    let configuration = refused(parse_channels((&channels.0, &channels.1), catalogue), out)?;
+    let configuration = refused(parse_channels((&channels.0, &channels.1), &catalogue), out)?;
     let (file, text) = (files.policy.display().to_string(), read(&files.policy)?);
     let trials = Policy::trials(&text, &file, &configuration.channels);
     let trials = refused(trials.map_err(InvalidShop::Wrong), out)?;

@@ -20,6 +20,7 @@ use domain::policy::Policy;
 use jiff::Timestamp;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
+use simulator::fleet::Minds;
 
 use super::pace::Pace;
 use super::wire;
@@ -83,18 +84,19 @@ pub(super) struct Game {
     catalogue: Arc<Catalogue>,
     merchant: MerchantId,
     shop: Shop,
-    brain: Brain,
+    minds: Minds,
     limits: Limits,
     rng: StdRng,
     out: HashMap<u64, Out>,
 }
 
 impl Game {
-    /// A new game with the channels of `reset`, each of which takes every payment.
+    /// A new game with the channels of `reset`, each of which takes every payment. Calls come to one of `replicas`.
     pub(super) fn new(
         reset: &wire::Reset,
         catalogue: Arc<Catalogue>,
         clock: SharedClock,
+        replicas: usize,
     ) -> Result<Self, BadCall> {
         let channels = reset.channels.iter().map(|id| channel(id, &reset.methods));
         let channels = Channels::new(channels.collect::<Result<_, _>>()?)?;
@@ -105,12 +107,14 @@ impl Game {
             suspensions: Vec::new(),
             limits: Vec::new(),
         };
+        let pace = Pace::new(reset, clock);
+        let shop = Shop::open(configuration, policy, &mut brain);
         Ok(Self {
-            pace: Pace::new(reset, clock),
+            minds: Minds::of(replicas, brain, reset.policy_seed, pace.now(0.0)),
+            pace,
             catalogue,
             merchant: name("referee")?,
-            shop: Shop::open(configuration, policy, &mut brain),
-            brain,
+            shop,
             limits: Limits::default(),
             rng: StdRng::seed_from_u64(reset.policy_seed),
             out: HashMap::new(),
@@ -130,7 +134,7 @@ impl Game {
             previous: &[],
         };
         let mut desk = Desk {
-            brain: &mut self.brain,
+            brain: self.minds.any(now),
             limits: &mut self.limits,
         };
         let decision = decide(&self.shop, &mut desk, &query, now, &mut self.rng);
@@ -152,6 +156,7 @@ impl Game {
             .remove(&call.attempt_id)
             .ok_or(BadCall::UnknownAttempt(call.attempt_id))?;
         let key = attempt_key(&payment.merchant, &payment.payment, payment.attempt_no);
+        let now = self.pace.now(call.now_ms);
         let event = OutcomeEvent {
             // Every outcome is told once, so that any name of its own will do.
             id: OutcomeId(key),
@@ -165,10 +170,10 @@ impl Game {
             issuer: payment.issuer,
             decided_at,
             started_at: decided_at,
-            received_at: self.pace.now(call.now_ms),
+            received_at: now,
             latency_ms: whole_ms(call.latency_ms),
         };
-        event.teach(&mut self.brain);
+        event.teach(self.minds.any(now));
         Ok(())
     }
 
@@ -269,7 +274,7 @@ mod tests {
         let reset = json!({"scenario": "s", "policy_seed": 1, "clock": "simulated", "speed": 0.0,
             "channels": ["A", "B"], "methods": ["card"], "issuers": 1, "bands": ["low"]});
         let catalogue = Arc::new(Catalogue::built_in().unwrap());
-        Game::new(&parsed(reset), catalogue, Arc::new(SystemClock)).unwrap()
+        Game::new(&parsed(reset), catalogue, Arc::new(SystemClock), 1).unwrap()
     }
 
     fn route(attempt_id: u64, exclude: &[&str]) -> wire::Route {

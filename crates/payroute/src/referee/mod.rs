@@ -30,6 +30,7 @@ struct Table {
     game: Arc<Mutex<Option<Game>>>,
     catalogue: Arc<Catalogue>,
     clock: SharedClock,
+    replicas: usize,
 }
 
 impl Table {
@@ -41,11 +42,11 @@ impl Table {
 /// A call that could not be answered.
 type Refusal = (StatusCode, Json<Value>);
 
-/// Serves the three calls on `addr` until the process ends.
+/// Serves the three calls on `addr`, by `replicas` that share what they see, until the process ends.
 ///
 /// # Errors
 /// When `addr` is not a loopback address, or cannot be listened on.
-pub(crate) async fn serve(addr: SocketAddr, out: &mut impl Write) -> anyhow::Result<()> {
+pub(crate) async fn serve(addr: SocketAddr, replicas: usize, out: &mut impl Write) -> anyhow::Result<()> {
     ensure!(
         addr.ip().is_loopback(),
         "the referee listens on loopback only, not on {addr}"
@@ -62,16 +63,17 @@ pub(crate) async fn serve(addr: SocketAddr, out: &mut impl Write) -> anyhow::Res
         }
     });
     let catalogue = Arc::new(Catalogue::built_in()?);
-    axum::serve(listener, router(catalogue, Arc::new(SystemClock)))
+    axum::serve(listener, router(catalogue, Arc::new(SystemClock), replicas))
         .await
         .context("the referee stopped")
 }
 
-fn router(catalogue: Arc<Catalogue>, clock: SharedClock) -> Router {
+fn router(catalogue: Arc<Catalogue>, clock: SharedClock, replicas: usize) -> Router {
     let table = Table {
         game: Arc::new(Mutex::new(None)),
         catalogue,
         clock,
+        replicas,
     };
     Router::new()
         .route("/v1/reset", post(reset))
@@ -81,8 +83,13 @@ fn router(catalogue: Arc<Catalogue>, clock: SharedClock) -> Router {
 }
 
 async fn reset(State(table): State<Table>, Json(call): Json<wire::Reset>) -> Result<Json<Value>, Refusal> {
-    let game = Game::new(&call, Arc::clone(&table.catalogue), Arc::clone(&table.clock))
-        .map_err(|error| refused(&error))?;
+    let game = Game::new(
+        &call,
+        Arc::clone(&table.catalogue),
+        Arc::clone(&table.clock),
+        table.replicas,
+    )
+    .map_err(|error| refused(&error))?;
     *table.game() = Some(game);
     Ok(Json(json!({"ok": true})))
 }
@@ -119,7 +126,7 @@ mod tests {
 
     #[tokio::test]
     async fn any_address_but_loopback_is_refused() {
-        let error = serve("0.0.0.0:0".parse().unwrap(), &mut Vec::new())
+        let error = serve("0.0.0.0:0".parse().unwrap(), 1, &mut Vec::new())
             .await
             .unwrap_err();
         assert!(error.to_string().contains("loopback only"), "{error}");

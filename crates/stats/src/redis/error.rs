@@ -1,6 +1,6 @@
 //! Why Redis did not do what it was asked.
 
-use redis::{ErrorKind, RedisError, ServerErrorKind};
+use redis::{ErrorKind, RedisError};
 
 /// Why a call failed. After any of these but [`StatsError::Refused`] it may have taken effect all the same.
 #[derive(Debug, thiserror::Error)]
@@ -51,15 +51,22 @@ impl From<RedisError> for StatsError {
         if error.is_timeout() {
             return Self::TimedOut;
         }
+        // Also of a pipeline, whose own error has no code.
+        let answers = error.clone().into_server_errors();
+        if let Some((_, answer)) = answers.as_ref().and_then(|answers| answers.first()) {
+            return match answer.code() {
+                // A script that failed, or a key of the wrong type: what is stored is not ours.
+                "ERR" | "WRONGTYPE" => Self::Corrupt(error.to_string()),
+                "CLUSTERDOWN" | "MASTERDOWN" => Self::Unavailable(Some(error)),
+                code => Self::Refused {
+                    code: code.to_owned(),
+                    detail: answer.details().unwrap_or_default().to_owned(),
+                },
+            };
+        }
         match error.kind() {
-            // A script that failed half way, or a key of the wrong type: what is stored is not ours.
-            ErrorKind::Server(ServerErrorKind::ResponseError)
-            | ErrorKind::Parse
-            | ErrorKind::UnexpectedReturnType => Self::Corrupt(error.to_string()),
-            ErrorKind::Extension if error.code() == Some("WRONGTYPE") => Self::Corrupt(error.to_string()),
-            ErrorKind::Server(ServerErrorKind::ClusterDown | ServerErrorKind::MasterDown)
-            | ErrorKind::Io
-            | ErrorKind::ClusterConnectionNotFound => Self::Unavailable(Some(error)),
+            ErrorKind::Parse | ErrorKind::UnexpectedReturnType => Self::Corrupt(error.to_string()),
+            ErrorKind::Io | ErrorKind::ClusterConnectionNotFound => Self::Unavailable(Some(error)),
             _ => Self::Refused {
                 code: error.code().unwrap_or("client").to_owned(),
                 detail: error.detail().unwrap_or_default().to_owned(),

@@ -85,6 +85,15 @@ impl Keys {
         })
     }
 
+    /// What the brains of the fleet tell each other. In one slot with the checkpoint.
+    pub(crate) fn evidence(&self) -> String {
+        format!("{}:{{ev}}", self.start)
+    }
+
+    pub(crate) fn checkpoint(&self) -> String {
+        format!("{}:{{ev}}:checkpoint", self.start)
+    }
+
     pub(crate) fn stream(&self, partition: PartitionId) -> String {
         self.of("oc", partition)
     }

@@ -56,9 +56,11 @@ impl Store {
             .filter(|(_, last)| *last >= oldest)
             .map(|(text, _)| serde_json::from_str(text).map_err(|_| corrupt("the index", text)))
             .collect::<Result<_, _>>()?;
-        let mut found = stream::iter(&entries)
+        let questions: Vec<_> = entries
+            .iter()
             .map(|entry| self.buckets(partition, &state, entry, oldest..=newest + BUCKETS_AHEAD))
-            .buffer_unordered(QUESTIONS_AT_ONCE);
+            .collect();
+        let mut found = stream::iter(questions).buffer_unordered(QUESTIONS_AT_ONCE);
         while let Some((entry, buckets)) = found.try_next().await? {
             if buckets.is_empty() {
                 continue;
