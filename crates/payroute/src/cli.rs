@@ -8,7 +8,9 @@ use clap::{Args, Parser, Subcommand};
 use crate::ctl::plane::PlaneCommand;
 use crate::explain_command::ExplainArgs;
 use crate::policy_command::PolicyCommand;
+use crate::probe_command::Probe;
 use crate::settings::flags::Flags;
+use crate::shoppers_command::Shoppers;
 use crate::simulate::Simulate;
 
 /// Payroute routes every payment to the channel that is likeliest to succeed now.
@@ -37,6 +39,8 @@ pub(crate) enum Command {
     Migrate(Flags),
     /// Count all statistics in Redis anew, from the ledger
     RebuildStats(Flags),
+    /// Ask the service on this machine whether it is ready: exit code 0 if it is
+    Probe(Probe),
     /// Look at configuration
     Config {
         /// What about it.
@@ -53,6 +57,8 @@ pub(crate) enum Command {
     },
     /// Say what a failure code means, and what the router does with it
     Explain(ExplainArgs),
+    /// Let simulated shoppers pay through running routers, on simulated channels
+    Shoppers(Shoppers),
     /// Play simulated outages against a routing policy, beside other ways to route
     Simulate(Simulate),
     /// Let a simulator ask the brain where simulated payments go; loopback only, keeps nothing

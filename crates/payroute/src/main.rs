@@ -1,7 +1,9 @@
 //! The `payroute` command.
 
+mod bearer;
 mod bench;
 mod catalogue_files;
+mod checkout;
 mod cli;
 mod config_command;
 mod ctl;
@@ -11,12 +13,15 @@ mod embedded;
 mod explain_command;
 mod listening;
 mod policy_command;
+mod probe_command;
 mod referee;
 mod running;
+mod scenarios;
 mod serve;
 mod serving;
 mod settings;
 mod shop_files;
+mod shoppers_command;
 mod simulate;
 mod store_commands;
 mod token_command;
@@ -68,6 +73,8 @@ async fn carry_out(command: Command) -> anyhow::Result<()> {
         Command::Ctl(ctl) => ctl::run(ctl, &mut out).await,
         Command::Policy { command } => policy_command::run(&command, &mut out),
         Command::Explain(arguments) => explain_command::run(&arguments, &mut out),
+        Command::Probe(probe) => probe_command::run(probe, &mut out).await,
+        Command::Shoppers(shoppers) => shoppers_command::run(shoppers, &mut out).await,
         Command::Simulate(arguments) => simulate::run(&arguments, &mut out),
         Command::Token { command } => token_command::run(command, &mut out),
         Command::Referee { addr, replicas } => referee::serve(addr, usize::from(replicas), &mut out).await,

@@ -11,37 +11,23 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
 use proto::v1;
 use proto::v1::channel_health_service_client::ChannelHealthServiceClient;
 use proto::v1::routing_service_client::RoutingServiceClient;
-use tonic::metadata::{Ascii, MetadataValue};
+use tonic::Status;
 use tonic::transport::{Channel, Endpoint};
-use tonic::{Request, Status};
 
-use plane::Plane;
-
+use crate::bearer::{self, Bearer};
 use crate::cli::{Ctl, CtlCommand, KnownNow, ReportArgs, ReportedResult, ResolveArgs, RouteArgs};
-
-/// Carries the bearer token, if there is one.
-#[derive(Clone)]
-struct Bearer(Option<MetadataValue<Ascii>>);
-
-impl tonic::service::Interceptor for Bearer {
-    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
-        if let Some(token) = &self.0 {
-            request.metadata_mut().insert("authorization", token.clone());
-        }
-        Ok(request)
-    }
-}
+use plane::Plane;
 
 /// Runs one command against the service, and prints what it answers to `out`.
 ///
 /// # Errors
 /// When the service cannot be reached or refuses.
 pub(crate) async fn run(ctl: Ctl, out: &mut impl Write) -> anyhow::Result<()> {
-    let token = token(&ctl)?;
+    let token = bearer::read(ctl.token_file.as_deref())?;
     if let CtlCommand::Plane(command) = ctl.command {
         return Plane::new(&ctl.console, token)?.run(command, out).await;
     }
-    let bearer = bearer(token)?;
+    let bearer = Bearer::of(token.as_deref())?;
     let endpoint = Endpoint::from_shared(format!("http://{}", ctl.addr))?;
     let unreachable = || format!("no service answers at {}; is `payroute serve` running?", ctl.addr);
     let connection: Channel = endpoint.connect().await.with_context(unreachable)?;
@@ -93,25 +79,6 @@ pub(crate) async fn run(ctl: Ctl, out: &mut impl Write) -> anyhow::Result<()> {
         CtlCommand::Plane(_) => {}
     }
     Ok(())
-}
-
-/// The bearer token, where a file of it is given.
-fn token(ctl: &Ctl) -> anyhow::Result<Option<String>> {
-    let Some(file) = &ctl.token_file else {
-        return Ok(None);
-    };
-    let token = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
-    Ok(Some(token.trim().to_owned()))
-}
-
-fn bearer(token: Option<String>) -> anyhow::Result<Bearer> {
-    let Some(token) = token else {
-        return Ok(Bearer(None));
-    };
-    let header = format!("Bearer {token}").parse();
-    let mut header: MetadataValue<Ascii> = header.context("the token file does not hold a token")?;
-    header.set_sensitive(true);
-    Ok(Bearer(Some(header)))
 }
 
 /// The service's own words: its message names every field that is wrong.

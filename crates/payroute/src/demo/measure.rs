@@ -8,7 +8,8 @@ use simulator::scenario::Scenario;
 use simulator::scenario::event::Kind;
 use simulator::world::{ChannelIndex, World};
 
-use super::record::{Book, Doubt, End, Payment};
+use super::record::{Book, Payment};
+use crate::checkout::notes::{Doubt, End};
 
 /// A channel's share before its outage is taken over this long.
 const BEFORE: Duration = Duration::from_secs(10);
@@ -254,9 +255,9 @@ fn millis(time: Duration) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::record::Submit;
     use super::super::shop;
     use super::*;
+    use crate::checkout::notes::Submit;
 
     fn outage() -> Outage {
         Outage::of(&shop::world(60, 1).unwrap()).unwrap()

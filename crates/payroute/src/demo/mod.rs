@@ -4,11 +4,9 @@
 //! Only the shoppers and the channels are simulated, and the channels keep the true charges. Nothing has to be
 //! installed, and nothing is left behind.
 
-mod checkout;
 mod measure;
 mod news;
 mod record;
-mod request;
 mod screen;
 mod shop;
 mod shoppers;
@@ -31,6 +29,9 @@ use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::{Channel, Endpoint};
 
+use crate::bearer::Bearer;
+use crate::checkout::QUERY_EVERY;
+use crate::checkout::routers::{Patience, Routers};
 use crate::cli::Demo;
 use crate::embedded::{self, Listeners};
 use crate::serve::SERVICE;
@@ -78,7 +79,7 @@ pub(crate) async fn run(demo: Demo, out: &mut impl Write) -> anyhow::Result<()> 
     let listeners = listeners().await?;
     let payroute = listeners.grpc.local_addr()?;
     let running = embedded::start(setup, listeners, &telemetry).await?;
-    let connections = connect(payroute).await?;
+    let connections = Connections::to(payroute).await?;
 
     let stage = Stage {
         providers: LiveProviders::new(Arc::clone(&world), Pace::starting_now(Positive::ONE)),
@@ -107,16 +108,16 @@ impl Stage {
     async fn play(
         &self,
         demo: &Demo,
-        connections: Vec<Channel>,
+        connections: Connections,
         stop: CancellationToken,
         out: &mut impl Write,
     ) -> anyhow::Result<()> {
-        let watching = connections.first().context("there is no connection")?.clone();
+        let watching = connections.watching;
         let newsroom = Arc::clone(&self.newsroom);
         let pace = self.providers.pace();
         let listening = tokio::spawn(async move { newsroom.listen(watching, pace).await });
         let checkouts = Shop {
-            connections,
+            payroute: connections.paying,
             providers: self.providers.clone(),
             records: Arc::clone(&self.records),
         };
@@ -140,7 +141,7 @@ impl Stage {
     /// Says what is to be seen, and finds where to show it.
     fn display(&self, demo: &Demo, out: &mut impl Write) -> std::io::Result<Display> {
         if !demo.json {
-            let every = checkout::QUERY_EVERY.as_millis();
+            let every = QUERY_EVERY.as_millis();
             writeln!(
                 out,
                 "Payroute runs here with its ledger, and the example shop calls it over gRPC."
@@ -213,11 +214,21 @@ async fn listeners() -> anyhow::Result<Listeners> {
     })
 }
 
-async fn connect(address: SocketAddr) -> anyhow::Result<Vec<Channel>> {
-    let endpoint = Endpoint::from_shared(format!("http://{address}"))?;
-    let mut connections = Vec::with_capacity(CONNECTIONS);
-    for _ in 0..CONNECTIONS {
-        connections.push(endpoint.connect().await?);
+/// How the demo reaches the Payroute that it shows.
+struct Connections {
+    /// For the shop.
+    paying: Routers,
+    /// For the view.
+    watching: Channel,
+}
+
+impl Connections {
+    async fn to(address: SocketAddr) -> anyhow::Result<Self> {
+        let several = vec![address.to_string(); CONNECTIONS];
+        let endpoint = Endpoint::from_shared(format!("http://{address}"))?;
+        Ok(Self {
+            paying: Routers::at(&several, &Bearer::default(), Patience::Once)?,
+            watching: endpoint.connect().await?,
+        })
     }
-    Ok(connections)
 }

@@ -7,44 +7,7 @@ use std::time::Duration;
 use domain::id::PaymentId;
 use simulator::world::ChannelIndex;
 
-/// What became of an attempt whose outcome was unknown at first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Doubt {
-    /// It was paid.
-    Paid,
-    /// It was not.
-    NotPaid,
-    /// It was taken back, or closed before any money moved.
-    TakenBack,
-    /// Nobody knows yet.
-    Open,
-}
-
-/// One submit to a channel.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Submit {
-    /// The channel.
-    pub(super) channel: ChannelIndex,
-    /// When it began, since the start of the demo.
-    pub(super) at: Duration,
-    /// How long after the failure before it was known; `None` for the first submit of a payment.
-    pub(super) failover: Option<Duration>,
-    /// How it was settled, if its outcome was unknown at first.
-    pub(super) doubt: Option<Doubt>,
-}
-
-/// How a payment ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum End {
-    /// The customer has paid.
-    Paid,
-    /// The customer has not, and is told why.
-    NotPaid,
-    /// It may have been paid: nothing more is submitted, and the customer is told to wait.
-    Open,
-    /// Payroute did not answer.
-    Unrouted,
-}
+use crate::checkout::notes::{Acknowledged, End, Notes, Submit};
 
 /// A payment that came to its end.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -100,13 +63,19 @@ impl Records {
         book.arrived += 1;
         book.lag = book.lag.max(lag);
     }
+}
 
-    /// Writes down that a submit begins, and which channel it left.
-    pub(super) fn begin(&self, submit: &Submit, leaves: Option<ChannelIndex>) {
+impl Notes for Records {
+    fn begin(&self, submit: &Submit, leaves: Option<ChannelIndex>) {
         let mut book = self.open();
         book.begun.push((submit.at, submit.channel));
         if let Some(left) = leaves.filter(|left| *left != submit.channel) {
             *book.left.entry(left).or_default() += 1;
         }
     }
+
+    // Every payment is written down at its end, so its reports need not be.
+    fn tell(&self) {}
+
+    fn acknowledge(&self, _: &Acknowledged<'_>) {}
 }

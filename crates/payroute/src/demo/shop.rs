@@ -17,12 +17,10 @@ use simulator::scenario::quantity::Positive;
 use simulator::scenario::shipped::SHIPPED;
 use simulator::world::World;
 
+use crate::checkout::request::PROVIDER;
 use crate::embedded::{Setup, Source};
 use crate::shop_files::ShopFiles;
 use crate::token_keys;
-
-/// Whose codes the simulated channels answer with: Payroute's own, as a caller would who maps nothing.
-pub(super) const PROVIDER: &str = "payroute";
 
 /// How often health is published: often, because people look on.
 const SNAPSHOT_EVERY: Duration = Duration::from_millis(100);

@@ -7,7 +7,6 @@
 
 mod contest;
 mod router;
-mod scenarios;
 mod show;
 
 use std::io::Write;
@@ -19,6 +18,7 @@ use clap::Args;
 use domain::catalogue::Catalogue;
 use domain::policy::Policy;
 
+use crate::scenarios;
 use crate::settings::Settings;
 use crate::shop_files::{InvalidShop, ShopFiles};
 use contest::Contest;

@@ -3,6 +3,7 @@
 #![cfg(test)]
 
 mod crash;
+mod shoppers;
 mod support;
 mod trouble;
 
@@ -165,6 +166,26 @@ fn probes_and_metrics_answer() {
     assert!(server.get("/livez").starts_with("HTTP/1.1 200"));
     assert!(server.get("/readyz").starts_with("HTTP/1.1 200"));
     assert!(server.get("/metrics").contains("payroute_"));
+}
+
+#[test]
+fn the_probe_says_whether_the_service_is_ready() {
+    let data = tempfile::tempdir().unwrap();
+    let server = Server::start(data.path());
+    let probe = |flags: &[&str]| payroute().arg("probe").args(flags).output().unwrap();
+    let config = support::example_config();
+    let config = config.to_str().unwrap();
+    let admin = server.admin.to_string();
+    let ready = probe(&["--config", config, "--listen-admin", &admin]);
+    assert!(ready.status.success(), "{}", stderr(&ready));
+    assert!(ready.stdout.starts_with(b"{\"ready\":true,"), "{ready:?}");
+
+    let elsewhere = probe(&["--url", &format!("http://{admin}/elsewhere")]);
+    assert!(!elsewhere.status.success() && stderr(&elsewhere).contains("404"));
+    server.kill();
+    let gone = probe(&["--config", config, "--listen-admin", &admin]);
+    assert!(!gone.status.success(), "{gone:?}");
+    assert!(stderr(&gone).contains("does not answer"), "{}", stderr(&gone));
 }
 
 #[tokio::test]

@@ -3,24 +3,28 @@
 //! Route, submit to the channel that it names, report what became of it, do what the answer says; and never submit
 //! again while an earlier attempt may have charged. Whatever Payroute knows of earlier attempts travels in receipts.
 
+pub(crate) mod door;
+pub(crate) mod notes;
+pub(crate) mod request;
+pub(crate) mod routers;
+
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::id::ChannelId;
+use domain::id::{ChannelId, PaymentId};
 use domain::payment::Attributes;
 use proto::v1;
-use proto::v1::routing_service_client::RoutingServiceClient;
 use simulator::live::LiveProviders;
 use simulator::provider::{Answer, QueryResult, Reversal};
 use simulator::world::ChannelIndex;
 use tonic::Status;
-use tonic::transport::Channel;
 
-use super::record::{Doubt, End, Records, Submit};
-use super::request::{outcome, route_request, wait_until};
+use notes::{Acknowledged, Call, Doubt, End, Notes, Submit};
+use request::{outcome, route_request, wait_until};
+use routers::Routers;
 
 /// An open outcome is asked for this often. Real providers want seconds, as `query_at` says; the demo has no time.
-pub(super) const QUERY_EVERY: Duration = Duration::from_millis(200);
+pub(crate) const QUERY_EVERY: Duration = Duration::from_millis(200);
 
 /// This often at most; after that the attempt is taken back where the channel can do it.
 const QUERIES: u32 = 20;
@@ -29,15 +33,18 @@ const QUERIES: u32 = 20;
 const NOT_FOUND: u32 = 3;
 
 /// The checkout for one payment.
-pub(super) struct Checkout {
-    /// The connection to Payroute.
-    pub(super) payroute: RoutingServiceClient<Channel>,
+pub(crate) struct Checkout {
+    /// The connections to Payroute.
+    pub(crate) payroute: Routers,
     /// The connection to the providers: a shop has its own.
-    pub(super) providers: LiveProviders,
+    pub(crate) providers: LiveProviders,
     /// Where it is written down.
-    pub(super) records: Arc<Records>,
+    pub(crate) notes: Arc<dyn Notes>,
+    /// The payment's name at Payroute. The simulated world has names of its own, which decide what happens: a world that
+    /// is played again meets the same fates under new names.
+    pub(crate) name: PaymentId,
     /// The submits of this payment, oldest first.
-    pub(super) submits: Vec<Submit>,
+    pub(crate) submits: Vec<Submit>,
 }
 
 /// One attempt, as it is given to a provider.
@@ -46,6 +53,13 @@ struct Attempt<'a> {
     channel: ChannelIndex,
     choice: &'a v1::ChannelChoice,
     payment: &'a Attributes,
+}
+
+/// One submit of an attempt, as Payroute knows it.
+#[derive(Clone, Copy)]
+struct Submitted<'a> {
+    attempt: Attempt<'a>,
+    attempt_id: &'a str,
 }
 
 /// What to do after an attempt, and the proof of what became of it.
@@ -57,15 +71,27 @@ struct Aftermath {
 }
 
 impl Checkout {
-    /// Takes one payment to its end, over as many attempts as Payroute finds worth while.
+    /// Takes one payment to its end, whatever Payroute says.
+    pub(crate) async fn serve(&mut self, payment: &Attributes) -> End {
+        self.pay(payment).await.unwrap_or_else(|status| {
+            let (code, message) = (status.code(), status.message());
+            tracing::error!(?code, "a checkout was not answered: {message}");
+            End::Unrouted
+        })
+    }
+
+    /// The same, over as many attempts as Payroute finds worth while.
     ///
     /// # Errors
     /// When Payroute does not answer or refuses the call.
-    pub(super) async fn pay(&mut self, payment: &Attributes) -> Result<End, Status> {
-        let mut request = route_request(payment);
+    async fn pay(&mut self, payment: &Attributes) -> Result<End, Status> {
+        let mut request = v1::RouteRequest {
+            payment_id: self.name.to_string(),
+            ..route_request(payment)
+        };
         let mut failed_at = None;
         loop {
-            let decision = self.payroute.route(request.clone()).await?.into_inner();
+            let decision = self.payroute.route(&request).await?;
             let Some(choice) = &decision.channel else {
                 return Ok(End::NotPaid);
             };
@@ -107,23 +133,28 @@ impl Checkout {
             let answer = self.submit(attempt).await;
             let known_at = self.providers.pace().now();
             submits += 1;
-            let said = self.payroute.report_outcome(v1::ReportOutcomeRequest {
+            let attempt_id = format!("{}-{submits}", attempt.choice.attempt_key);
+            let report = v1::ReportOutcomeRequest {
                 decision_token: token.to_vec(),
-                attempt_id: format!("{}-{submits}", attempt.choice.attempt_key),
+                attempt_id: attempt_id.clone(),
                 channel_id: attempt.choice.channel_id.clone(),
                 latency_ms: millis(known_at.saturating_sub(began)),
                 retry_of,
                 ..outcome(answer.as_ref())
-            });
-            let said = said.await?.into_inner();
-            let next = said.next.clone().unwrap_or_default();
+            };
+            let submitted = Submitted {
+                attempt,
+                attempt_id: &attempt_id,
+            };
+            let said = self.report(submitted, &report).await?;
+            let next = said.next.unwrap_or_default();
             match next.action() {
                 v1::NextAction::RetrySame => {
                     wait_until(next.not_before.as_ref()).await;
                     failed_at = Some(known_at);
                     retry_of = said.receipt;
                 }
-                v1::NextAction::QueryFirst => return self.settle(attempt, &next, said.receipt).await,
+                v1::NextAction::QueryFirst => return self.settle(submitted, &next, said.receipt).await,
                 v1::NextAction::None
                 | v1::NextAction::Switch
                 | v1::NextAction::AskCustomer
@@ -139,6 +170,43 @@ impl Checkout {
         }
     }
 
+    /// Tells what became of a submit.
+    async fn report(
+        &self,
+        submitted: Submitted<'_>,
+        report: &v1::ReportOutcomeRequest,
+    ) -> Result<v1::ReportOutcomeResponse, Status> {
+        self.notes.tell();
+        let said = self.payroute.report(report).await?;
+        self.acknowledge(submitted, Call::Report, (&said.state, said.duplicate));
+        Ok(said)
+    }
+
+    /// Tells what is known now of a submit that was open.
+    async fn resolve(
+        &self,
+        submitted: Submitted<'_>,
+        request: &v1::ResolveAttemptRequest,
+    ) -> Result<v1::ResolveAttemptResponse, Status> {
+        self.notes.tell();
+        let said = self.payroute.resolve(request).await?;
+        self.acknowledge(submitted, Call::Resolve, (&said.state, said.duplicate));
+        Ok(said)
+    }
+
+    /// Writes down that Payroute has a submit in `state`, and whether it had it there before.
+    fn acknowledge(&self, submitted: Submitted<'_>, call: Call, (state, duplicate): (&str, bool)) {
+        self.notes.acknowledge(&Acknowledged {
+            merchant: &submitted.attempt.payment.merchant,
+            payment: &self.name,
+            attempt_id: submitted.attempt_id,
+            channel: &submitted.attempt.choice.channel_id,
+            state,
+            duplicate,
+            call,
+        });
+    }
+
     /// Submits, and waits for as long as the decision says. The caller's own time limit decides; `None` is silence,
     /// and silence says nothing about the money.
     async fn submit(&self, attempt: Attempt<'_>) -> Option<Answer> {
@@ -151,10 +219,11 @@ impl Checkout {
     /// Finds out what became of an attempt that may have charged, and tells Payroute.
     async fn settle(
         &mut self,
-        attempt: Attempt<'_>,
+        submitted: Submitted<'_>,
         plan: &v1::NextStep,
         receipt: Vec<u8>,
     ) -> Result<Aftermath, Status> {
+        let attempt = submitted.attempt;
         let mut doubt = self.query(attempt).await;
         let mut source = v1::ResolutionSource::Query;
         let mut resolution = match doubt {
@@ -173,13 +242,13 @@ impl Checkout {
             submit.doubt = Some(doubt);
         }
         let known_at = self.providers.pace().now();
-        let said = self.payroute.resolve_attempt(v1::ResolveAttemptRequest {
+        let request = v1::ResolveAttemptRequest {
             receipt,
             resolution: resolution.into(),
             source: source.into(),
             ..v1::ResolveAttemptRequest::default()
-        });
-        let said = said.await?.into_inner();
+        };
+        let said = self.resolve(submitted, &request).await?;
         Ok(Aftermath {
             next: said.next.unwrap_or_default(),
             receipt: said.receipt,
@@ -226,7 +295,7 @@ impl Checkout {
             doubt: None,
         };
         let leaves = self.submits.last().map(|before| before.channel);
-        self.records.begin(&submit, leaves);
+        self.notes.begin(&submit, leaves);
         self.submits.push(submit);
         at
     }

@@ -6,13 +6,14 @@ use domain::payment::{Attributes, Card, Customer, Device, Operation, Stage};
 use proto::v1;
 use simulator::provider::Answer;
 
-use super::shop::PROVIDER;
+/// Whose codes the simulated channels answer with: Payroute's own, as a caller would who maps nothing.
+pub(crate) const PROVIDER: &str = "payroute";
 
 /// How a simulated channel says that it could not be reached.
 const CONNECT_FAILED: &str = "CONNECT_FAILED";
 
 /// The first Route of a payment.
-pub(super) fn route_request(payment: &Attributes) -> v1::RouteRequest {
+pub(crate) fn route_request(payment: &Attributes) -> v1::RouteRequest {
     let text = |value: &Option<String>| value.clone().unwrap_or_default();
     let operation = match payment.operation {
         Operation::Sale => v1::Operation::Sale,
@@ -72,7 +73,7 @@ fn device(device: &Device) -> v1::Device {
 }
 
 /// What is reported of `answer`, or of silence: the result, and the code verbatim or what happened on the way.
-pub(super) fn outcome(answer: Option<&Answer>) -> v1::ReportOutcomeRequest {
+pub(crate) fn outcome(answer: Option<&Answer>) -> v1::ReportOutcomeRequest {
     let Some(answer) = answer else {
         return v1::ReportOutcomeRequest {
             result: v1::Result::TimedOut.into(),
@@ -106,7 +107,7 @@ pub(super) fn outcome(answer: Option<&Answer>) -> v1::ReportOutcomeRequest {
 }
 
 /// Waits until `time`, by this machine's clock.
-pub(super) async fn wait_until(time: Option<&prost_types::Timestamp>) {
+pub(crate) async fn wait_until(time: Option<&prost_types::Timestamp>) {
     let until = time.and_then(proto::time::from_wire);
     let wait = until.map(|until| until.duration_since(SystemClock.now()));
     if let Some(wait) = wait.and_then(|wait| std::time::Duration::try_from(wait).ok()) {

@@ -11,7 +11,7 @@ use simulator::scenario::shipped::SHIPPED;
 ///
 /// # Errors
 /// When a name is neither a shipped scenario nor a file, or a file is no scenario.
-pub(super) fn find(wanted: &[String]) -> anyhow::Result<Vec<Scenario>> {
+pub(crate) fn find(wanted: &[String]) -> anyhow::Result<Vec<Scenario>> {
     if wanted.is_empty() {
         return SHIPPED
             .iter()
@@ -21,7 +21,11 @@ pub(super) fn find(wanted: &[String]) -> anyhow::Result<Vec<Scenario>> {
     wanted.iter().map(|name| find_one(name)).collect()
 }
 
-fn find_one(name: &str) -> anyhow::Result<Scenario> {
+/// The scenario of this name or file.
+///
+/// # Errors
+/// As for [`find`].
+pub(crate) fn find_one(name: &str) -> anyhow::Result<Scenario> {
     if let Some(shipped) = SHIPPED.iter().find(|shipped| shipped.name == name) {
         return parse(name, shipped.yaml);
     }
@@ -49,7 +53,7 @@ fn parse(name: &str, text: &str) -> anyhow::Result<Scenario> {
 ///
 /// # Errors
 /// Names them all.
-pub(super) fn check(scenario: &Scenario, channels: &Channels) -> anyhow::Result<()> {
+pub(crate) fn check(scenario: &Scenario, channels: &Channels) -> anyhow::Result<()> {
     let ids = scenario.channels.iter().map(|channel| channel.id.as_str());
     let missing: Vec<&str> = ids.filter(|id| channels.index_of(id).is_none()).collect();
     anyhow::ensure!(
