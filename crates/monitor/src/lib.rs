@@ -13,6 +13,7 @@ pub mod estimator;
 pub mod partition;
 mod publish;
 pub mod rebuild;
+pub mod sweep;
 
 use std::sync::Arc;
 use std::time::Duration;
