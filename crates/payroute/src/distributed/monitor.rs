@@ -10,6 +10,7 @@ use ledger::Ledger;
 use ledger::control::Follower;
 use monitor::estimator::{EstimatorTask, Parts, Teacher};
 use monitor::partition::owners::Owners;
+use monitor::sweep::Sweep;
 use stats::redis::RedisLog;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -44,7 +45,14 @@ pub(super) async fn add(running: &mut Running, stores: &Stores) -> anyhow::Resul
         clock: Arc::clone(&stores.clock),
         configured,
     });
+    let sweep = Sweep {
+        store: stores.statistics.clone(),
+        ledger: Arc::clone(&stores.ledger),
+        name,
+        clock: Arc::clone(&stores.clock),
+    };
     running.spawn(move |stop| owners.run(stop));
+    running.spawn(move |stop| sweep.run(stop));
     running.spawn(move |stop| estimator.run(stop));
     let news = News {
         stores: stores.clone(),
