@@ -105,14 +105,7 @@ pub(crate) async fn start(
     let writer = Writer::spawn(Arc::clone(&ledger) as _, Limits::default(), move |record| {
         serving::publish(&outcomes, record);
     });
-    let plane = console::Parts {
-        control: Arc::clone(&ledger) as _,
-        ledger: Arc::clone(&ledger) as _,
-        live: Arc::clone(&live),
-        catalogue: Arc::clone(&setup.catalogue),
-        clock: Arc::clone(&setup.clock),
-        guard: setup.guard.clone(),
-    };
+    let plane = plane(&setup, &ledger, &live);
     let routing = Arc::new(Routing::new(Parts {
         shop,
         live: Arc::clone(&live),
@@ -155,6 +148,18 @@ pub(crate) async fn start(
     let probes = serving::probes(&running, telemetry, setup.guard);
     running.serve_probes(listeners.admin, probes);
     Ok(running)
+}
+
+/// What the control plane works with.
+fn plane(setup: &Setup, ledger: &Arc<SqliteLedger>, live: &Arc<Live>) -> console::Parts {
+    console::Parts {
+        control: Arc::clone(ledger) as _,
+        ledger: Arc::clone(ledger) as _,
+        live: Arc::clone(live),
+        catalogue: Arc::clone(&setup.catalogue),
+        clock: Arc::clone(&setup.clock),
+        guard: setup.guard.clone(),
+    }
 }
 
 /// What the shop routes by, and the control state that it was assembled from, if it was.
