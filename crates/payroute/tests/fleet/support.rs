@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+use parking_lot::{Condvar, Mutex};
 use proto::v1;
 use proto::v1::channel_health_service_client::ChannelHealthServiceClient;
 use proto::v1::routing_service_client::RoutingServiceClient;
@@ -29,6 +30,32 @@ pub(crate) struct Fleet {
     database: String,
     redis_url: String,
     data: TempDir,
+    _turn: Turn,
+}
+
+/// Whether a fleet is up. It has the machine's few cores for itself: with another one beside it, both would be late for
+/// everything.
+static UP: Mutex<bool> = Mutex::new(false);
+static DOWN: Condvar = Condvar::new();
+
+/// The right to have a fleet.
+struct Turn;
+
+impl Turn {
+    /// Waits for its turn.
+    fn wait() -> Self {
+        let mut up = UP.lock();
+        DOWN.wait_while(&mut up, |up| *up);
+        *up = true;
+        Self
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        *UP.lock() = false;
+        DOWN.notify_one();
+    }
 }
 
 /// A router.
@@ -83,6 +110,7 @@ impl Fleet {
 
     /// As `plan` says, with the services speaking to Redis at `redis_url`: a proxy, say.
     pub(crate) fn on(plan: &Plan, redis: Redis, redis_url: String) -> Self {
+        let turn = Turn::wait();
         let postgres = Postgres::start().expect("Postgres starts");
         let database = postgres.database().expect("a database");
         let data = tempfile::tempdir().expect("a folder");
@@ -94,6 +122,7 @@ impl Fleet {
             database,
             redis_url,
             data,
+            _turn: turn,
         };
         fleet.run(&["migrate"]);
         fleet.run(&[

@@ -212,7 +212,7 @@ async fn every_metric_that_is_served_is_in_the_readme() {
 #[test]
 fn a_wide_address_is_refused_without_tokens() {
     let data = tempfile::tempdir().unwrap();
-    for flag in ["--listen-grpc", "--listen-admin"] {
+    for flag in ["--listen-grpc", "--listen-admin", "--listen-console"] {
         let output = refuses(data.path(), &[flag, "0.0.0.0:0"]);
         let said = stderr(&output);
         assert!(

@@ -101,8 +101,8 @@ fn serve(data: &Path) -> Command {
     let mut command = payroute();
     command.arg("serve");
     // As variables, so that a test may give other addresses as flags.
-    for variable in ["PAYROUTE_LISTEN__GRPC", "PAYROUTE_LISTEN__ADMIN"] {
-        command.env(variable, "127.0.0.1:0");
+    for listener in ["GRPC", "ADMIN", "CONSOLE"] {
+        command.env(format!("PAYROUTE_LISTEN__{listener}"), "127.0.0.1:0");
     }
     command.arg("--config").arg(example_config());
     command.arg("--ledger-path").arg(data.join("payroute.db"));
