@@ -39,6 +39,8 @@ impl Program {
                 }
             }
         }
+        // What it says later must find a reader, or it would end of a broken pipe.
+        std::thread::spawn(move || lines.for_each(drop));
         Ok(Self { child, addresses })
     }
 
