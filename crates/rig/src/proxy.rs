@@ -33,7 +33,7 @@ pub struct Proxy {
 
 #[derive(Debug)]
 struct Shared {
-    target: SocketAddr,
+    target: Mutex<SocketAddr>,
     trouble: Mutex<Trouble>,
     open: Mutex<Vec<TcpStream>>,
 }
@@ -51,7 +51,7 @@ impl Proxy {
             .map_err(RigError::io("learn the proxy's port"))?
             .port();
         let shared = Arc::new(Shared {
-            target: (Ipv4Addr::LOCALHOST, target).into(),
+            target: Mutex::new((Ipv4Addr::LOCALHOST, target).into()),
             trouble: Mutex::new(Trouble::None),
             open: Mutex::default(),
         });
@@ -78,6 +78,13 @@ impl Proxy {
         }
     }
 
+    /// From now on stands in front of the server on loopback port `target`, as an address does that a failover moves.
+    /// Open connections end.
+    pub fn retarget(&self, target: u16) {
+        *lock(&self.shared.target) = (Ipv4Addr::LOCALHOST, target).into();
+        self.shared.cut();
+    }
+
     /// What it does at the moment.
     #[must_use]
     pub fn trouble(&self) -> Trouble {
@@ -90,7 +97,8 @@ impl Shared {
         if *lock(&self.trouble) == Trouble::Cut {
             return;
         }
-        let Ok(server) = TcpStream::connect(self.target) else {
+        let target = *lock(&self.target);
+        let Ok(server) = TcpStream::connect(target) else {
             return;
         };
         let _smooth = (client.set_nodelay(true), server.set_nodelay(true));
@@ -193,5 +201,18 @@ mod tests {
         assert!(ask(&mut connect(), "INCR n").is_err());
         proxy.set(Trouble::None);
         assert_eq!(ask(&mut connect(), "INCR n").unwrap(), ":4\r\n");
+    }
+
+    #[test]
+    fn another_server_can_take_the_place_of_the_first() {
+        let (first, second) = (Redis::start().unwrap(), Redis::start().unwrap());
+        let proxy = Proxy::start(first.port()).unwrap();
+        let connect = || TcpStream::connect((Ipv4Addr::LOCALHOST, proxy.port())).unwrap();
+        let mut stream = connect();
+        assert_eq!(ask(&mut stream, "INCR n").unwrap(), ":1\r\n");
+        proxy.retarget(second.port());
+        assert!(ask(&mut stream, "INCR n").is_err());
+        assert_eq!(ask(&mut connect(), "INCR n").unwrap(), ":1\r\n");
+        assert_eq!(first.ask(&["GET", "n"]).unwrap(), "1");
     }
 }
