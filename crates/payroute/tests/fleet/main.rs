@@ -3,7 +3,10 @@
 
 #![cfg(test)]
 
+mod cashier;
 mod load;
+mod redis;
+mod streams;
 mod support;
 mod trouble;
 

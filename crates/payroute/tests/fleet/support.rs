@@ -189,6 +189,16 @@ impl Fleet {
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
+    /// What service `name` says when it does not start.
+    pub(crate) fn refused(&self, name: &str) -> String {
+        let said = self.data.path().join("refused");
+        let file = std::fs::File::create(&said).expect("a file");
+        let mut command = self.service(name, 99);
+        let ended = Program::start(command.stderr(file), &["probes on"]).expect_err("it is refused");
+        assert!(!ended.to_string().contains("exit status: 0"), "{name}: {ended}");
+        std::fs::read_to_string(said).expect("what it said")
+    }
+
     fn service(&self, name: &str, number: usize) -> Command {
         let mut command = payroute();
         self.settings(&mut command, &format!("{name}-{number}"));
@@ -247,20 +257,36 @@ pub(crate) async fn routing(
     Ok(RoutingServiceClient::new(endpoint.connect().await?))
 }
 
-/// Outcomes of the last hour on all channels together, as the router at `address` knows them.
-pub(crate) async fn counted(address: SocketAddr) -> u64 {
+/// The channels' health, as the router at `address` knows it.
+pub(crate) async fn health(address: SocketAddr) -> v1::ListChannelHealthResponse {
     let endpoint = Endpoint::from_shared(format!("http://{address}")).expect("an endpoint");
     let channel = endpoint.connect().await.expect("it listens");
-    let answer = ChannelHealthServiceClient::new(channel)
+    ChannelHealthServiceClient::new(channel)
         .list_channel_health(v1::ListChannelHealthRequest::default())
         .await
         .expect("health answers")
-        .into_inner();
+        .into_inner()
+}
+
+/// Outcomes of the last hour on all channels together, as the router at `address` knows them.
+pub(crate) async fn counted(address: SocketAddr) -> u64 {
+    let answer = health(address).await;
     let windows = answer.channels.iter().flat_map(|channel| &channel.windows);
     windows
         .filter(|view| view.window_secs == 3_600)
         .map(|view| view.total)
         .sum()
+}
+
+/// The sum of metric `name`, over its labels unless it says them, at the process that answers HTTP at `address`.
+pub(crate) fn metered(address: SocketAddr, name: &str) -> u64 {
+    let page = rig::program::get(address, "/metrics").expect("metrics answer");
+    let of_it = |line: &str| {
+        let (series, value) = line.rsplit_once(' ')?;
+        (series == name || series.split('{').next() == Some(name))
+            .then(|| value.parse::<u64>().expect("a count"))
+    };
+    page.lines().filter_map(of_it).sum()
 }
 
 /// Waits until `probe` gives something, asking again and again; says what it waited for when it does not come.
