@@ -137,6 +137,40 @@ impl Postgres {
         self.server = None;
     }
 
+    /// Stops all its processes where they are, as when the machine hangs: connections stay open and nothing answers.
+    ///
+    /// # Errors
+    /// When it does not run.
+    pub fn freeze(&self) -> Result<(), RigError> {
+        self.signal_all("STOP")
+    }
+
+    /// Lets it go on after [`Postgres::freeze`].
+    ///
+    /// # Errors
+    /// When it does not run.
+    pub fn thaw(&self) -> Result<(), RigError> {
+        self.signal_all("CONT")
+    }
+
+    /// A signal to the server, which then has no more children, and to those that serve connections.
+    fn signal_all(&self, signal: &str) -> Result<(), RigError> {
+        let server = self
+            .server()
+            .ok_or(RigError::Failed("it does not run".to_owned()))?;
+        server.signal(signal)?;
+        let listed = Command::new("pgrep").args(["-P", server.pid()]).output();
+        let listed = listed.map_err(RigError::io("run pgrep"))?.stdout;
+        let children = String::from_utf8_lossy(&listed).into_owned();
+        // One that ends meanwhile takes no signal, and needs none.
+        let _sent = Command::new("kill")
+            .arg(format!("-{signal}"))
+            .args(children.split_whitespace())
+            .output()
+            .map_err(RigError::io("run kill"))?;
+        Ok(())
+    }
+
     /// The running server, for signals.
     #[must_use]
     pub const fn server(&self) -> Option<&Leash> {

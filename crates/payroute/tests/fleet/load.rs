@@ -26,6 +26,11 @@ impl Journal {
         self.acknowledged.lock().len()
     }
 
+    /// Writes down what was acknowledged to somebody else.
+    pub(crate) fn also(&self, attempts: Vec<String>) {
+        self.acknowledged.lock().extend(attempts);
+    }
+
     /// The attempts whose outcomes were acknowledged.
     pub(crate) fn acknowledged(&self) -> Vec<String> {
         self.acknowledged.lock().clone()

@@ -5,13 +5,30 @@
 
 mod cashier;
 mod load;
+mod postgres;
 mod redis;
 mod streams;
 mod support;
 mod trouble;
 
-use load::Load;
+use std::collections::HashSet;
+
+use load::{Journal, Load};
 use support::{Fleet, counted, eventually};
+
+/// Waits until the ledger has everything in `journal`, compares the two name by name, and then as [`settled`].
+pub(crate) async fn complete(fleet: &Fleet, journal: &Journal) {
+    let acknowledged: HashSet<String> = journal.acknowledged().into_iter().collect();
+    eventually(
+        &format!("{} outcomes to be in the ledger", acknowledged.len()),
+        async || (fleet.kept() >= acknowledged.len()).then_some(()),
+    )
+    .await;
+    let kept = fleet.attempts();
+    let lost: Vec<_> = acknowledged.difference(&kept).collect();
+    assert!(lost.is_empty(), "acknowledged and not kept: {lost:?}");
+    settled(fleet, acknowledged.len()).await;
+}
 
 /// Waits until router 0 shows that everything in `journal` was counted, and says what is in the ledger.
 pub(crate) async fn settled(fleet: &Fleet, acknowledged: usize) {

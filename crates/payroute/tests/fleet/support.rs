@@ -1,5 +1,6 @@
 //! A whole deployment on this machine: Postgres, Redis, routers, monitors, each a process of its own.
 
+use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -16,6 +17,9 @@ use tonic::transport::{Channel, Endpoint};
 
 /// How long a test waits for what must come.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
+
+/// Partitions of the statistics.
+const PARTITIONS: usize = 64;
 
 /// A deployment. Dropping it takes everything down.
 pub(crate) struct Fleet {
@@ -163,7 +167,7 @@ impl Fleet {
         router.program.kill().expect("it was running");
     }
 
-    /// Starts router `number` again.
+    /// Starts router `number` again, on the data it had.
     pub(crate) fn restart_router(&mut self, number: usize) {
         self.routers[number] = Some(self.router(number, &[]));
     }
@@ -220,6 +224,61 @@ impl Fleet {
         command.env("PAYROUTE_LOG__FILTER", "warn");
         command.env("PAYROUTE_FILES__CHANNELS", example_config().join("channels.yaml"));
         command.env("PAYROUTE_FILES__POLICY", example_config().join("policy.yaml"));
+    }
+
+    /// How many outcomes are in the ledger.
+    pub(crate) fn kept(&self) -> usize {
+        usize::try_from(self.count("select count(*) from attempt")).expect("it fits")
+    }
+
+    /// The attempts whose outcomes are in the ledger.
+    pub(crate) fn attempts(&self) -> HashSet<String> {
+        let name = self.database.rsplit('/').next().expect("a name");
+        let said = self.postgres.ask(name, "select attempt_id from attempt");
+        said.expect("Postgres answers")
+            .lines()
+            .map(ToOwned::to_owned)
+            .collect()
+    }
+
+    /// How many partitions each monitor owns, by its name.
+    pub(crate) fn owners(&self) -> HashMap<String, usize> {
+        const SCRIPT: &str = "local owners = {} \
+            for number, key in ipairs(redis.call('keys', 'payroute:1:own:*')) do \
+                owners[number] = redis.call('get', key) \
+            end \
+            return owners";
+        let said = self.redis.ask(&["EVAL", SCRIPT, "0"]).expect("Redis answers");
+        let mut owners = HashMap::new();
+        for name in said.lines().filter(|line| !line.is_empty()) {
+            *owners.entry(name.to_owned()).or_default() += 1;
+        }
+        owners
+    }
+
+    /// Waits until `monitors` monitors own all partitions between them, in fair shares.
+    pub(crate) async fn shared_by(&self, monitors: usize) -> HashSet<String> {
+        let share = PARTITIONS.div_ceil(monitors);
+        eventually(
+            &format!("{monitors} monitors to share the partitions"),
+            async || {
+                let owners = self.owners();
+                let fair = owners.len() == monitors && owners.values().all(|owned| *owned <= share);
+                (fair && owners.values().sum::<usize>() == PARTITIONS).then_some(())
+            },
+        )
+        .await;
+        self.owners().into_keys().collect()
+    }
+
+    /// Waits until all partitions are owned, and none by one of `monitors`.
+    pub(crate) async fn taken_from(&self, monitors: &HashSet<String>) {
+        eventually("the partitions to be taken over", async || {
+            let owners = self.owners();
+            let taken = owners.keys().all(|owner| !monitors.contains(owner));
+            (taken && owners.values().sum::<usize>() == PARTITIONS).then_some(())
+        })
+        .await;
     }
 
     /// The addresses of the routers that run.
