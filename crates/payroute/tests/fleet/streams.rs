@@ -3,11 +3,12 @@
 use std::collections::HashMap;
 
 use domain::amount_band::AmountBand;
+use domain::clock::{Clock as _, SystemClock};
 use domain::id::ChannelId;
 use domain::money::Money;
 use domain::outcome::OutcomeClass;
 use domain::outcome_event::{OutcomeEvent, OutcomeId};
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use proto::v1;
 use stats::redis::{PartitionId, Settings, Store};
 
@@ -26,7 +27,7 @@ fn store(fleet: &Fleet) -> Store {
 
 /// Outcome number `number` of `channel`, received `ago` before now: a success, with every fifth one timed out.
 fn outcome(channel: &str, number: u64, ago: SignedDuration) -> OutcomeEvent {
-    let received_at = Timestamp::now() - ago;
+    let received_at = SystemClock.now() - ago;
     OutcomeEvent {
         id: OutcomeId(number),
         channel: ChannelId::new(channel).unwrap(),
@@ -186,7 +187,7 @@ async fn f08_what_says_nothing_goes_to_the_dead_letters_and_holds_nobody_up() {
         fleet.redis.ask(&["EVAL", script, "1", &stream]).unwrap();
     }
     let partition = PartitionId::of(&ChannelId::new(CHANNEL).unwrap());
-    let neighbour = (0..)
+    let neighbour = (0..10_000)
         .map(|number| ChannelId::new(format!("nobody-{number}")).unwrap())
         .find(|name| PartitionId::of(name) == partition)
         .unwrap();
