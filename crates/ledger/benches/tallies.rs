@@ -66,8 +66,11 @@ async fn main() -> Outcome<()> {
         ..day
     };
     let began = Instant::now();
-    let names = ledger.outcome_ids(last_hour).await?.len();
-    println!("{names} names of an hour: {:?}", began.elapsed());
+    let names = ledger.recount(last_hour, 10).await?.outcomes.len();
+    println!(
+        "{names} names of an hour, and their tallies of 10 s: {:?}",
+        began.elapsed()
+    );
     let began = Instant::now();
     let last = ledger.last_outcomes(last_hour, 100).await?.len();
     println!("{last} latest outcomes of an hour: {:?}", began.elapsed());

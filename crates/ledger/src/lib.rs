@@ -34,5 +34,5 @@ pub use postgres::control::PostgresControl;
 pub use postgres::{Housekept, Migrated, PostgresLedger, Settings as PostgresSettings};
 pub use spool::Spool;
 pub use sqlite::{Settings as SqliteSettings, SqliteLedger};
-pub use statistics::{KnownOutcome, LastOutcome, Span, StatisticsSource, Tally};
+pub use statistics::{KnownOutcome, LastOutcome, Recount, Span, StatisticsSource, Tally};
 pub use writer::{Builder as WriterBuilder, Limits, Writer};

@@ -67,10 +67,25 @@ pub struct Tally {
 pub struct KnownOutcome {
     /// Its name.
     pub id: OutcomeId,
+    /// The name of its correction, when it counts as something else than it was reported as.
+    pub correction: Option<OutcomeId>,
     /// The channel.
     pub channel: ChannelId,
-    /// When it was received; of a correction, when what it corrects was.
+    /// What it was reported as: a streak says how often in a row nobody answered in time, which stays true.
+    pub reported: OutcomeClass,
+    /// What it counts as by now.
+    pub class: OutcomeClass,
+    /// When it was received.
     pub received_at: Timestamp,
+}
+
+/// A span counted, and everything that was counted by its name: both of the same moment.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Recount {
+    /// The counts, in no particular order.
+    pub tallies: Vec<Tally>,
+    /// The outcomes, in the order of their arrival.
+    pub outcomes: Vec<KnownOutcome>,
 }
 
 /// One of the latest outcomes of a channel.
@@ -102,13 +117,14 @@ pub trait StatisticsSource: Send + Sync + fmt::Debug {
     /// When the store cannot be read.
     fn tallies(&self, span: Span, bucket_secs: u32) -> Answer<'_, Vec<Tally>>;
 
-    /// The names of everything that counts in `span`: of each outcome, and of its correction when there was one.
+    /// As [`StatisticsSource::tallies`], with the names of what was counted. An outcome or a correction that is written
+    /// meanwhile is in both or in neither.
     ///
-    /// Held in memory as a whole, as for [`StatisticsSource::tallies`].
+    /// Held in memory as a whole, about 150 bytes for each outcome.
     ///
     /// # Errors
     /// When the store cannot be read.
-    fn outcome_ids(&self, span: Span) -> Answer<'_, Vec<KnownOutcome>>;
+    fn recount(&self, span: Span, bucket_secs: u32) -> Answer<'_, Recount>;
 
     /// Up to `limit` of the latest outcomes of each channel within `span`, all in the order of their arrival.
     ///

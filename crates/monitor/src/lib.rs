@@ -28,6 +28,8 @@ use stats::stream::Consumer;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
+pub use partition::rebuild_stats;
+
 /// How many outcomes are counted between two looks at the clock.
 const BATCH: usize = 512;
 

@@ -11,7 +11,7 @@ use ledger::{Ledger, LedgerError};
 use crate::Monitor;
 
 /// How many outcomes are read at once.
-pub(crate) const PAGE: u32 = 5_000;
+const PAGE: u32 = 5_000;
 
 impl Monitor {
     /// Counts every outcome that arrived at `since` or later, each with its own time, and returns how many. To be
@@ -72,7 +72,7 @@ pub async fn teach(ledger: &dyn Ledger, since: Timestamp, brain: &mut Brain) -> 
 }
 
 /// What an attempt's record tells: the outcome as it was reported, then what is known better by now.
-pub(crate) fn events(record: &AttemptRecord) -> impl Iterator<Item = OutcomeEvent> + use<> {
+fn events(record: &AttemptRecord) -> impl Iterator<Item = OutcomeEvent> + use<> {
     let known = State::from_name(&record.verdict.state).and_then(class_of);
     let better = known.filter(|class| record.verdict.class != Some(*class));
     let settled = better.map(|class| record.settled_as(class));

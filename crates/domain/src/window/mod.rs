@@ -13,5 +13,5 @@ pub use counts::Counts;
 pub use latency::Latencies;
 pub use rolling::{Recorded, Revision, Sample, Window, bucket_number};
 pub use segment::{Caps, Place, Segment, Windows};
-pub use streak::Streaks;
+pub use streak::{Streaks, Stretch};
 pub use view::{BUCKET_SECS, Statistics, View};

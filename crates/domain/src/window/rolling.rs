@@ -140,6 +140,13 @@ impl Window {
         self.late = self.late.saturating_add(other.late);
     }
 
+    /// Adds outcomes that were counted elsewhere to the bucket of that number. What they say beside their bucket, such
+    /// as streaks, is not known from counts.
+    pub fn add(&mut self, number: i64, counted: &Statistics, now: Timestamp) {
+        self.slide(now);
+        self.restore_bucket(number, counted);
+    }
+
     /// Adds what a store kept of the bucket of that number; nothing when it is older than an hour.
     pub fn restore_bucket(&mut self, number: i64, kept: &Statistics) {
         if number > self.newest_forgotten()

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use jiff::Timestamp;
 
 use super::rolling::{Recorded, Revision, Sample, Window};
+use super::view::Statistics;
 use crate::id::ChannelId;
 
 /// What segments beyond a cap are counted under.
@@ -78,6 +79,35 @@ struct MethodWindows {
     issuers: HashMap<Box<str>, Window>,
 }
 
+impl ChannelWindows {
+    /// Acts on the window of every segment that `place` belongs to but that of the whole channel, made when there is
+    /// none, and names all of them.
+    fn in_segments(
+        &mut self,
+        caps: Caps,
+        place: Place<'_>,
+        mut act: impl FnMut(&mut Window),
+        mut named: impl FnMut(Segment<'_>),
+    ) {
+        named(Segment::Overall);
+        let method = folded(&self.methods, place.method, caps.methods);
+        with(&mut self.methods, method, |windows| {
+            act(&mut windows.overall);
+            named(Segment::Method(method));
+            if let Some(issuer) = place.issuer {
+                let name = folded(&windows.issuers, issuer, caps.issuers_per_method);
+                with(&mut windows.issuers, name, &mut act);
+                named(Segment::MethodIssuer(method, name));
+            }
+        });
+        if let Some(issuer) = place.issuer {
+            let name = folded(&self.issuers, issuer, caps.issuers);
+            with(&mut self.issuers, name, act);
+            named(Segment::Issuer(name));
+        }
+    }
+}
+
 impl Windows {
     /// No outcomes yet, and room for as many segments as `caps` say.
     #[must_use]
@@ -100,31 +130,33 @@ impl Windows {
         place: Place<'_>,
         sample: Sample,
         now: Timestamp,
-        mut counted: impl FnMut(Segment<'_>),
+        counted: impl FnMut(Segment<'_>),
     ) -> Recorded {
-        let caps = self.caps;
         let channel = self.channels.entry(place.channel.clone()).or_default();
         // A late outcome must not take a name's place under the cap.
         if channel.overall.record(sample, now) == Recorded::Late {
             return Recorded::Late;
         }
-        counted(Segment::Overall);
-        let method = folded(&channel.methods, place.method, caps.methods);
-        with(&mut channel.methods, method, |windows| {
-            windows.overall.record(sample, now);
-            counted(Segment::Method(method));
-            if let Some(issuer) = place.issuer {
-                let name = folded(&windows.issuers, issuer, caps.issuers_per_method);
-                with(&mut windows.issuers, name, |window| window.record(sample, now));
-                counted(Segment::MethodIssuer(method, name));
-            }
-        });
-        if let Some(issuer) = place.issuer {
-            let name = folded(&channel.issuers, issuer, caps.issuers);
-            with(&mut channel.issuers, name, |window| window.record(sample, now));
-            counted(Segment::Issuer(name));
-        }
+        let record = |window: &mut Window| {
+            window.record(sample, now);
+        };
+        channel.in_segments(self.caps, place, record, counted);
         Recorded::Counted
+    }
+
+    /// Adds outcomes that were counted elsewhere to the bucket of that `number`, in every window that `place` belongs
+    /// to, and names their segments to `counted`.
+    pub fn add_with(
+        &mut self,
+        place: Place<'_>,
+        (number, seen): (i64, &Statistics),
+        now: Timestamp,
+        counted: impl FnMut(Segment<'_>),
+    ) {
+        let channel = self.channels.entry(place.channel.clone()).or_default();
+        channel.overall.add(number, seen, now);
+        let add = |window: &mut Window| window.add(number, seen, now);
+        channel.in_segments(self.caps, place, add, counted);
     }
 
     /// Corrects an outcome in every window that `place` belongs to.
@@ -372,6 +404,46 @@ mod tests {
         assert_eq!(windows.segments(&channel()).count(), 1);
         let overall = windows.window(&channel(), Segment::Overall).unwrap();
         assert_eq!(overall.late(), 2);
+    }
+
+    #[test]
+    fn adding_counts_is_recording_each_outcome() {
+        let caps = Caps {
+            methods: 1,
+            ..Caps::default()
+        };
+        let (mut recorded, mut added) = (Windows::new(caps), Windows::new(caps));
+        let mut bucket = Statistics::default();
+        for _ in 0..3 {
+            bucket.counts.add(OutcomeClass::Success);
+            bucket.latencies.record(7);
+        }
+        let sample = Sample {
+            at: NOW,
+            class: OutcomeClass::Success,
+            latency_ms: Some(7),
+        };
+        for (method, issuer) in [("card", Some("icbc")), ("alipay", None)] {
+            let id = channel();
+            let place = Place {
+                channel: &id,
+                method,
+                issuer,
+            };
+            let mut named = [Vec::new(), Vec::new()];
+            for _ in 0..3 {
+                named[0].clear();
+                let told = |segment: Segment<'_>| named[0].push(format!("{segment:?}"));
+                recorded.record_with(place, sample, NOW, told);
+            }
+            let told = |segment: Segment<'_>| named[1].push(format!("{segment:?}"));
+            added.add_with(place, (0, &bucket), NOW, told);
+            assert_eq!(named[0], named[1]);
+        }
+        for (segment, window) in recorded.segments(&channel()) {
+            let same = added.window(&channel(), segment).unwrap();
+            assert!(window.buckets().eq(same.buckets()), "{segment:?}");
+        }
     }
 
     /// The windows that a copy of `windows` would hold: what is kept of each segment, put back.

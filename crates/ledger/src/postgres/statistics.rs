@@ -18,7 +18,7 @@ use crate::error::LedgerError;
 use crate::port::Answer;
 use crate::row::Columns;
 use crate::row::attempt::{TABLE, class};
-use crate::statistics::{KnownOutcome, LastOutcome, Span, StatisticsSource, Tally};
+use crate::statistics::{KnownOutcome, LastOutcome, Recount, Span, StatisticsSource, Tally};
 
 /// How long counting a span may take.
 const LIMIT: Duration = Duration::from_mins(1);
@@ -38,78 +38,97 @@ fn charged() -> Vec<&'static str> {
         .collect()
 }
 
+/// A statement with its arguments.
+type Question = sqlx::query::Query<'static, sqlx::Postgres, sqlx::postgres::PgArguments>;
+
+/// Counts `span` in buckets of `secs` seconds.
+fn tallies(span: Span, secs: u32) -> Question {
+    let statement = concat!(
+        "select channel_id, method, issuer, date_bin(make_interval(secs => $4), received_at, 'epoch') as bucket, ",
+        known_class!(),
+        // The number of a bin is how many bounds are less than the latency, and the server counts those that are not
+        // greater than its operand. All bins of a tally one after the other, two bytes each: grouping by them, too,
+        // takes twice the time, for there are nearly as many groups as outcomes then, and an array's elements take
+        // longer to read than to count.
+        " as class, count(*) as count, \
+         string_agg(int2send(width_bucket(latency_ms - 1, $5)::smallint), '') \
+         filter (where class <> 'timeout') as bins \
+         from attempt where received_at >= $1 and received_at < $2 and class is not null group by 1, 2, 3, 4, 5"
+    );
+    let bounds: Vec<i64> = Latencies::bounds_ms().iter().copied().map(i64::from).collect();
+    sqlx::query(statement)
+        .bind(Micros::from(span.from))
+        .bind(Micros::from(span.until))
+        .bind(charged())
+        .bind(f64::from(secs))
+        .bind(bounds)
+}
+
+fn tally(row: &PgRow, secs: u32) -> Result<Tally, LedgerError> {
+    let columns = Columns::of(TABLE, row);
+    Ok(Tally {
+        channel: columns.parse("channel_id", ChannelId::new)?,
+        method: columns.text("method")?,
+        issuer: columns.text_some("issuer")?,
+        bucket: columns.time("bucket")?.as_second().div_euclid(i64::from(secs)),
+        class: columns.parse("class", class)?,
+        count: columns.whole("count")?,
+        bins: row
+            .try_get("bins")
+            .map(|bins: Option<&[u8]>| bin_counts(bins.unwrap_or_default()))
+            .map_err(|error| columns.corrupt("bins", error))?,
+    })
+}
+
+/// Names the outcomes of `span`.
+fn names(span: Span) -> Question {
+    let statement = concat!(
+        "select merchant_id, attempt_id, channel_id, received_at, class as reported, ",
+        known_class!(),
+        " as class from attempt where received_at >= $1 and received_at < $2 and class is not null \
+         order by received_at, seq"
+    );
+    sqlx::query(statement)
+        .bind(Micros::from(span.from))
+        .bind(Micros::from(span.until))
+        .bind(charged())
+}
+
+fn known_outcome(row: &PgRow) -> Result<KnownOutcome, LedgerError> {
+    let columns = Columns::of(TABLE, row);
+    let merchant = columns.parse("merchant_id", MerchantId::new)?;
+    let attempt = columns.parse("attempt_id", AttemptId::new)?;
+    let reported: OutcomeClass = columns.parse("reported", class)?;
+    let known = columns.parse("class", class)?;
+    let corrected = (reported != known).then_some(reported);
+    Ok(KnownOutcome {
+        id: OutcomeId::of(&merchant, &attempt, None),
+        correction: corrected.map(|_| OutcomeId::of(&merchant, &attempt, corrected)),
+        channel: columns.parse("channel_id", ChannelId::new)?,
+        reported,
+        class: known,
+        received_at: columns.time("received_at")?,
+    })
+}
+
 impl PostgresLedger {
     async fn read_tallies(&self, span: Span, bucket_secs: u32) -> Result<Vec<Tally>, LedgerError> {
-        let secs = i64::from(bucket_secs.clamp(1, 3_600));
-        let statement = concat!(
-            "select channel_id, method, issuer, date_bin(make_interval(secs => $4), received_at, 'epoch') as bucket, ",
-            known_class!(),
-            // The number of a bin is how many bounds are less than the latency, and the server counts those that are not
-            // greater than its operand. All bins of a tally one after the other, two bytes each: grouping by them, too,
-            // takes twice the time, for there are nearly as many groups as outcomes then, and an array's elements take
-            // longer to read than to count.
-            " as class, count(*) as count, \
-             string_agg(int2send(width_bucket(latency_ms - 1, $5)::smallint), '') \
-             filter (where class <> 'timeout') as bins \
-             from attempt where received_at >= $1 and received_at < $2 and class is not null group by 1, 2, 3, 4, 5"
-        );
-        let bounds: Vec<i64> = Latencies::bounds_ms().iter().copied().map(i64::from).collect();
-        let query = sqlx::query(statement)
-            .bind(Micros::from(span.from))
-            .bind(Micros::from(span.until))
-            .bind(charged())
-            .bind(f64::from(bucket_secs.clamp(1, 3_600)))
-            .bind(bounds);
-        let rows = self.count("count outcomes", query).await?;
-        let tally = |row: &PgRow| {
-            let columns = Columns::of(TABLE, row);
-            Ok(Tally {
-                channel: columns.parse("channel_id", ChannelId::new)?,
-                method: columns.text("method")?,
-                issuer: columns.text_some("issuer")?,
-                bucket: columns.time("bucket")?.as_second().div_euclid(secs),
-                class: columns.parse("class", class)?,
-                count: columns.whole("count")?,
-                bins: row
-                    .try_get("bins")
-                    .map(|bins: Option<&[u8]>| bin_counts(bins.unwrap_or_default()))
-                    .map_err(|error| columns.corrupt("bins", error))?,
-            })
-        };
-        rows.iter().map(tally).collect()
+        let secs = bucket_secs.clamp(1, 3_600);
+        let [rows] = self.count("count outcomes", [tallies(span, secs)]).await?;
+        rows.iter().map(|row| tally(row, secs)).collect()
     }
 
-    async fn read_ids(&self, span: Span) -> Result<Vec<KnownOutcome>, LedgerError> {
-        let statement = concat!(
-            "select merchant_id, attempt_id, channel_id, received_at, class as reported, ",
-            known_class!(),
-            " as class from attempt where received_at >= $1 and received_at < $2 and class is not null"
-        );
-        let query = sqlx::query(statement)
-            .bind(Micros::from(span.from))
-            .bind(Micros::from(span.until))
-            .bind(charged());
-        let rows = self.count("read the names of outcomes", query).await?;
-        let mut known = Vec::with_capacity(rows.len());
-        for row in &rows {
-            let columns = Columns::of(TABLE, row);
-            let merchant = columns.parse("merchant_id", MerchantId::new)?;
-            let attempt = columns.parse("attempt_id", AttemptId::new)?;
-            let reported: OutcomeClass = columns.parse("reported", class)?;
-            let corrects =
-                Some(reported).filter(|reported| columns.parse("class", class).ok() != Some(*reported));
-            let outcome = KnownOutcome {
-                id: OutcomeId::of(&merchant, &attempt, None),
-                channel: columns.parse("channel_id", ChannelId::new)?,
-                received_at: columns.time("received_at")?,
-            };
-            known.extend(corrects.map(|_| KnownOutcome {
-                id: OutcomeId::of(&merchant, &attempt, corrects),
-                ..outcome.clone()
-            }));
-            known.push(outcome);
-        }
-        Ok(known)
+    async fn read_recount(&self, span: Span, bucket_secs: u32) -> Result<Recount, LedgerError> {
+        let secs = bucket_secs.clamp(1, 3_600);
+        let questions = [tallies(span, secs), names(span)];
+        let [counts, outcomes] = self.count("count outcomes by name", questions).await?;
+        Ok(Recount {
+            tallies: counts
+                .iter()
+                .map(|row| tally(row, secs))
+                .collect::<Result<_, _>>()?,
+            outcomes: outcomes.iter().map(known_outcome).collect::<Result<_, _>>()?,
+        })
     }
 
     async fn read_last(&self, span: Span, limit: u32) -> Result<Vec<LastOutcome>, LedgerError> {
@@ -127,7 +146,7 @@ impl PostgresLedger {
             .bind(Micros::from(span.until))
             .bind(charged())
             .bind(i64::from(limit));
-        let rows = self.count("read the latest outcomes", query).await?;
+        let [rows] = self.count("read the latest outcomes", [query]).await?;
         let last = |row: &PgRow| {
             let columns = Columns::of(TABLE, row);
             Ok(LastOutcome {
@@ -142,15 +161,15 @@ impl PostgresLedger {
         rows.iter().map(last).collect()
     }
 
-    /// Asks what takes longer than a look-up, and reads many rows.
-    async fn count(
+    /// Asks what takes longer than a look-up, and reads many rows. All answers are of the same moment.
+    async fn count<const N: usize>(
         &self,
         operation: &'static str,
-        query: sqlx::query::Query<'_, sqlx::Postgres, sqlx::postgres::PgArguments>,
-    ) -> Result<Vec<PgRow>, LedgerError> {
+        questions: [Question; N],
+    ) -> Result<[Vec<PgRow>; N], LedgerError> {
         let during = |error| self.failure.during(operation, error);
         let mut connection = self.pool.acquire().await.map_err(during)?;
-        let counted = async { at_large(&mut connection, query).await.map_err(during) };
+        let counted = async { at_large(&mut connection, questions).await.map_err(during) };
         let outcome = timeout(LIMIT, counted).await;
         settle(connection, outcome, operation)
     }
@@ -167,12 +186,14 @@ fn bin_counts(bins: &[u8]) -> Vec<(u8, u32)> {
         .collect()
 }
 
-/// Runs `query` without what keeps look-ups short: here it may be right to read a partition from end to end.
-async fn at_large(
+/// Asks `questions` without what keeps look-ups short: here it may be right to read a partition from end to end.
+async fn at_large<const N: usize>(
     connection: &mut PgConnection,
-    query: sqlx::query::Query<'_, sqlx::Postgres, sqlx::postgres::PgArguments>,
-) -> Result<Vec<PgRow>, sqlx::Error> {
-    let mut snapshot = connection.begin_with("begin read only").await?;
+    questions: [Question; N],
+) -> Result<[Vec<PgRow>; N], sqlx::Error> {
+    let mut snapshot = connection
+        .begin_with("begin isolation level repeatable read read only")
+        .await?;
     // Sorting an hour by five texts to group it takes three times as long as hashing it, and is what the server chooses.
     sqlx::raw_sql(
         "set local enable_seqscan = on; set local enable_hashjoin = on; set local statement_timeout = 60000; \
@@ -180,10 +201,13 @@ async fn at_large(
     )
     .execute(&mut *snapshot)
     .await?;
-    // Not kept: the best plan depends on how long the span is.
-    let rows = query.persistent(false).fetch_all(&mut *snapshot).await?;
+    let mut answers = [const { Vec::new() }; N];
+    for (answer, question) in answers.iter_mut().zip(questions) {
+        // Not kept: the best plan depends on how long the span is.
+        *answer = question.persistent(false).fetch_all(&mut *snapshot).await?;
+    }
     snapshot.rollback().await?;
-    Ok(rows)
+    Ok(answers)
 }
 
 impl StatisticsSource for PostgresLedger {
@@ -191,8 +215,8 @@ impl StatisticsSource for PostgresLedger {
         Box::pin(self.read_tallies(span, bucket_secs))
     }
 
-    fn outcome_ids(&self, span: Span) -> Answer<'_, Vec<KnownOutcome>> {
-        Box::pin(self.read_ids(span))
+    fn recount(&self, span: Span, bucket_secs: u32) -> Answer<'_, Recount> {
+        Box::pin(self.read_recount(span, bucket_secs))
     }
 
     fn last_outcomes(&self, span: Span, limit: u32) -> Answer<'_, Vec<LastOutcome>> {

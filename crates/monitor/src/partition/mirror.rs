@@ -15,9 +15,9 @@ use stats::redis::{Changes, Entry, PartitionSnapshot, PartitionState, State};
 
 use crate::count::sample;
 
-/// How far an outcome's own time may be from that of its entry. Beyond it is late: what is shown as now would change
-/// long after it was looked at.
-const LATENESS: SignedDuration = SignedDuration::from_secs(120);
+/// How far ahead of its entry's time an outcome's own may be: clocks of two machines differ. How far it may lie behind
+/// is for the windows to say: an hour, so that a Redis or a router that was away for less leaves no hole.
+const AHEAD: SignedDuration = SignedDuration::from_secs(120);
 
 /// How long an outcome of a channel that is not configured may wait: its configuration may be on its way here.
 const PATIENCE: SignedDuration = SignedDuration::from_secs(5);
@@ -98,17 +98,8 @@ impl Mirror {
         changes
     }
 
-    /// Counts what the ledger tells, in the order in which it was received.
-    pub(super) fn recount(&mut self, event: &OutcomeEvent, changes: &mut Changes) {
-        self.tick(event.received_at);
-        if is_near(event, self.state.time()) {
-            changes.remember(event.id, event.received_at);
-        }
-        self.count_one(event, changes);
-    }
-
     /// Keeps what is known of `channel` beside its buckets.
-    pub(super) fn mark(&self, channel: &ChannelId, changes: &mut Changes) {
+    fn mark(&self, channel: &ChannelId, changes: &mut Changes) {
         if let Some(window) = self.windows.window(channel, Segment::Overall) {
             changes.mark(channel, window);
         }
@@ -125,15 +116,6 @@ impl Mirror {
             seq: self.state.seq.saturating_add(1),
             as_of: now,
             rows: self.windows.channels().map(row).collect(),
-        }
-    }
-
-    /// An empty one for what the ledger tells, whose clock begins at `since`.
-    pub(super) fn before(state: State, since: Timestamp) -> Self {
-        Self {
-            state,
-            windows: Windows::default(),
-            clock: since,
         }
     }
 
@@ -163,7 +145,7 @@ impl Mirror {
             }
             return;
         }
-        if self.clock.duration_since(event.received_at).abs() > LATENESS {
+        if event.received_at.duration_since(self.clock) > AHEAD {
             self.windows.note_late(&event.channel);
             changes.late += 1;
             return;
@@ -180,5 +162,5 @@ impl Mirror {
 fn is_near(event: &OutcomeEvent, now: Timestamp) -> bool {
     let behind = bucket_number(now).saturating_sub(bucket_number(event.received_at));
     let ahead = event.received_at.duration_since(now);
-    behind <= View::LONGEST.secs() / BUCKET_SECS && ahead <= LATENESS
+    behind <= View::LONGEST.secs() / BUCKET_SECS && ahead <= AHEAD
 }

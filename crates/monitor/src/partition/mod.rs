@@ -16,7 +16,7 @@ use telemetry::metric;
 use tokio::time::Instant;
 
 use mirror::Mirror;
-pub use refill::{Refill, RefillError};
+pub use refill::{Refill, RefillError, Which, rebuild_stats};
 
 /// How many entries are read and applied at once. A script of this size keeps Redis busy for a few milliseconds.
 pub const BATCH: usize = 500;

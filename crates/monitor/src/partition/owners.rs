@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use domain::id::ChannelId;
 use futures_util::{StreamExt as _, stream};
-use ledger::Ledger;
+use ledger::StatisticsSource;
 use metrics::gauge;
 use stats::redis::{PARTITIONS, PartitionId, StatsError, Store};
 use telemetry::metric;
@@ -39,7 +39,7 @@ pub struct Owners {
     /// The statistics.
     pub store: Store,
     /// What refills a partition that is unknown.
-    pub ledger: Arc<dyn Ledger>,
+    pub source: Arc<dyn StatisticsSource>,
     /// The monitor's own name: no other one's, and another one after a restart.
     pub name: String,
     /// The channels that are configured.
@@ -217,9 +217,9 @@ impl Owners {
             "the statistics of {} partitions are unknown: refilling them from the ledger",
             unknown.len()
         );
-        let (store, ledger) = (self.store.clone(), Arc::clone(&self.ledger));
+        let (store, source) = (self.store.clone(), Arc::clone(&self.source));
         hands.refill = Some(tokio::spawn(async move {
-            Refill::run(&store, &ledger, &unknown).await
+            Refill::run(&store, &source, &unknown).await
         }));
     }
 

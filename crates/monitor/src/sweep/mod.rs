@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use domain::clock::SharedClock;
 use jiff::{SignedDuration, Timestamp};
-use ledger::{Ledger, LedgerError, Outbox, PostgresLedger};
+use ledger::{LedgerError, Outbox, PostgresLedger, StatisticsSource};
 use metrics::{counter, gauge};
 use stats::redis::{PartitionId, StatsError, Store};
 use tokio::task::JoinHandle;
@@ -187,8 +187,9 @@ impl Sweep {
                 much.len()
             );
             let partitions: Vec<PartitionId> = much.keys().copied().collect();
-            let (store, ledger) = (self.store.clone(), Arc::clone(&self.ledger) as Arc<dyn Ledger>);
-            let task = tokio::spawn(async move { Refill::run(&store, &ledger, &partitions).await });
+            let store = self.store.clone();
+            let source = Arc::clone(&self.ledger) as Arc<dyn StatisticsSource>;
+            let task = tokio::spawn(async move { Refill::run(&store, &source, &partitions).await });
             duty.refill = Some(Refilling {
                 found: much,
                 begun: now,

@@ -2,7 +2,7 @@
 
 use domain::outcome::OutcomeClass;
 use domain::outcome_event::OutcomeEvent;
-use domain::window::{Caps, Segment};
+use domain::window::{Caps, Segment, bucket_number};
 use futures_util::future::join_all;
 use jiff::Timestamp;
 use payroute_monitor::partition::{Partition, Turn};
@@ -117,22 +117,33 @@ async fn f05_the_order_within_two_minutes_changes_nothing_but_streaks() {
 }
 
 #[tokio::test]
-async fn f06_what_is_too_old_or_from_the_future_is_late_and_in_no_window() {
+async fn f06_what_is_an_hour_old_or_from_the_future_is_late_and_in_no_window() {
     let redis = Redis::start().unwrap();
     let store = store(&redis.url());
     begin(&store, partition()).await;
-    for away in [-125, -86_400, 125, 86_400] {
-        let late = OutcomeEvent {
-            received_at: now() + seconds(away),
-            ..outcome()
-        };
-        store.append(&[late]).await.unwrap();
+    let away = |secs| OutcomeEvent {
+        received_at: now() + seconds(secs),
+        ..outcome()
+    };
+    for late in [-3_610, -86_400, 125, 86_400].map(away) {
+        store.append(&[late.clone(), late]).await.unwrap();
+    }
+    // An hour's outage leaves no hole: what was kept back comes, and comes again, and counts once in its own bucket.
+    let old = [-3_580, -1_800, -125].map(away);
+    for _ in 0..2 {
+        store.append(&old).await.unwrap();
+        settle(&store, partition()).await;
     }
     store.append(&[outcome()]).await.unwrap();
     settle(&store, partition()).await;
     let seen = overall(&store).await;
-    assert_eq!((seen.late, seen.total().total()), (4, 1));
-    assert_eq!(total(&redis, "late"), 4);
+    assert_eq!(seen.total().total(), 4);
+    for event in &old {
+        assert_eq!(seen.buckets[&bucket_number(event.received_at)].0.success, 1);
+    }
+    // What is late is late as often as it comes: its name is not kept.
+    assert_eq!((seen.late, total(&redis, "late")), (8, 8));
+    assert_eq!(total(&redis, "duplicates"), 3);
 }
 
 #[tokio::test]

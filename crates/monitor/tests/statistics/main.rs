@@ -5,7 +5,9 @@
 
 mod counting;
 mod figures;
+mod ledgers;
 mod network;
 mod ownership;
 mod property;
+mod refilling;
 mod support;

@@ -4,13 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::attempt::State;
-use domain::id::{AttemptId, MerchantId, PaymentId};
-use domain::money::Money;
 use domain::outcome::OutcomeClass;
 use domain::snapshot::Breaker;
 use jiff::Timestamp;
-use ledger::attempt::{AttemptRecord, Report, Resolution, Segment, Verdict};
-use ledger::{Batch, Ledger, SqliteLedger, SqliteSettings};
+use ledger::attempt::{AttemptRecord, Resolution};
+use ledger::{Batch, Ledger as _, PostgresLedger};
 use parking_lot::Mutex;
 use payroute_monitor::partition::owners::Owners;
 use rig::Redis;
@@ -21,77 +19,17 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use uuid::Uuid;
 
+use crate::ledgers::{attempt, ledger, write};
 use crate::support::{
     channel, channels, key, known, now, outcome, overall, partition, patiently, store, stored, until,
 };
 
-async fn ledger(folder: &TempDir) -> Arc<dyn Ledger> {
-    let settings = SqliteSettings {
-        path: folder.path().join("payroute.db"),
-        max_bytes: None,
-    };
-    Arc::new(SqliteLedger::open(&settings).await.unwrap())
-}
-
-/// An attempt of that number that timed out just now.
-fn attempt(number: usize) -> AttemptRecord {
-    let name = format!("a_{number}");
-    let at = Timestamp::from_microsecond(now().as_microsecond()).unwrap();
-    AttemptRecord {
-        merchant: MerchantId::new("shop").unwrap(),
-        attempt: AttemptId::new(&name).unwrap(),
-        payment: PaymentId::new(&name).unwrap(),
-        attempt_no: 1,
-        decision: Uuid::from_u128(1),
-        channel: channels()[number % 3].clone(),
-        account: None,
-        amount: Money::new(12_345, "CNY".parse().unwrap()).unwrap(),
-        segment: Segment {
-            method: "card".to_owned(),
-            issuer: number.is_multiple_of(2).then(|| "icbc".to_owned()),
-            region: None,
-        },
-        report: Report {
-            result: "timed_out".to_owned(),
-            provider: "payroute".to_owned(),
-            code: None,
-            sub_code: None,
-            http_status: None,
-            transport_event: None,
-            message: None,
-            provider_reference: None,
-            network_advice_code: None,
-        },
-        verdict: Verdict {
-            reason: None,
-            certainty: String::new(),
-            class: Some(OutcomeClass::Timeout),
-            state: State::Unknown.as_str().to_owned(),
-        },
-        decided_at: at,
-        trace_id: None,
-        started_at: at,
-        received_at: at,
-        latency_ms: 100,
-        digest: [0; 32],
-    }
-}
-
-async fn write(ledger: &Arc<dyn Ledger>, attempts: &[AttemptRecord]) {
-    let batch = Batch {
-        attempts: attempts.to_vec(),
-        ..Batch::default()
-    };
-    ledger.commit(&batch).await.unwrap();
-}
-
-fn monitor(store: &Store, ledger: &Arc<dyn Ledger>, name: &str) -> (JoinHandle<()>, CancellationToken) {
+fn monitor(store: &Store, ledger: &Arc<PostgresLedger>, name: &str) -> (JoinHandle<()>, CancellationToken) {
     let (_configured, channels) = watch::channel(Arc::new(known()));
     let owners = Owners {
         store: store.clone(),
-        ledger: Arc::clone(ledger),
+        source: Arc::clone(ledger) as _,
         name: name.to_owned(),
         channels,
     };
@@ -112,8 +50,7 @@ fn owned(redis: &Redis, name: &str) -> usize {
 #[tokio::test(flavor = "multi_thread")]
 async fn monitors_share_the_partitions_hand_them_over_and_take_them_over() {
     let redis = Redis::start().unwrap();
-    let folder = TempDir::new().unwrap();
-    let (store, ledger) = (store(&redis.url()), ledger(&folder).await);
+    let (store, ledger) = (store(&redis.url()), ledger().await);
     let (_one, stop_one) = monitor(&store, &ledger, "one");
     until("one to own all", async || owned(&redis, "one") == 64).await;
     let (other, _stop_other) = monitor(&store, &ledger, "other");
@@ -155,10 +92,9 @@ async fn monitors_share_the_partitions_hand_them_over_and_take_them_over() {
 #[tokio::test(flavor = "multi_thread")]
 async fn f10_an_emptied_redis_is_refilled_from_the_ledger_and_says_nothing_before() {
     let redis = Redis::start().unwrap();
-    let folder = TempDir::new().unwrap();
-    let (store, ledger) = (store(&redis.url()), ledger(&folder).await);
+    let (store, ledger) = (store(&redis.url()), ledger().await);
     let attempts: Vec<AttemptRecord> = (0..300).map(attempt).collect();
-    write(&ledger, &attempts).await;
+    write(&*ledger, &attempts).await;
     let settled = Resolution {
         merchant: attempts[0].merchant.clone(),
         attempt: attempts[0].attempt.clone(),
@@ -215,7 +151,7 @@ fn again_in_partition(events: &[domain::outcome_event::OutcomeEvent]) -> usize {
 async fn f26_readers_see_what_is_published_and_nothing_else() {
     let redis = Redis::start().unwrap();
     let folder = TempDir::new().unwrap();
-    let (store, ledger) = (store(&redis.url()), ledger(&folder).await);
+    let (store, ledger) = (store(&redis.url()), ledger().await);
     let board = Arc::new(Mutex::new(Board::default()));
     let file = folder.path().join("health");
     let poller = Poller {

@@ -39,7 +39,7 @@ fn told() -> impl Strategy<Value = Told> {
         0..20_u8,
         proptest::option::of(0..12_u8),
         class(),
-        -30..140_i64,
+        prop_oneof![-30..140_i64, 140..3_300_i64],
         proptest::option::weighted(0.2, class()),
         1..4_usize,
     )
@@ -117,7 +117,7 @@ fn count(windows: &mut Windows, event: &OutcomeEvent, clock: Timestamp) {
             to: event.class,
         };
         windows.revise(place, revision, clock);
-    } else if clock.duration_since(event.received_at).abs() > seconds(120) {
+    } else if event.received_at.duration_since(clock) > seconds(120) {
         windows.note_late(&event.channel);
     } else {
         let sample = Sample {
@@ -125,7 +125,7 @@ fn count(windows: &mut Windows, event: &OutcomeEvent, clock: Timestamp) {
             class: event.class,
             latency_ms: (event.class != OutcomeClass::Timeout).then_some(event.latency_ms),
         };
-        assert_eq!(windows.record(place, sample, clock), Recorded::Counted);
+        let _counted_or_late: Recorded = windows.record(place, sample, clock);
     }
 }
 
@@ -175,7 +175,7 @@ async fn holds(stores: Vec<Store>, told: &[Told], shuffle: u64) -> u64 {
     let (expected, duplicates) = counted(&store).await;
     let kept = stored(&store, partition()).await;
     assert_eq!(kept, expected);
-    let since = now() - seconds(300);
+    let since = now() - seconds(3_900);
     for channel in &channels()[..2] {
         let minutes = store
             .minutes(channel, Segment::Overall, since..now() + seconds(120))

@@ -14,9 +14,6 @@ use super::state::StreamId;
 /// Ten-second buckets in a minute.
 const FINE_PER_MINUTE: i64 = 60 / BUCKET_SECS;
 
-/// The field of a bucket that milliseconds are added up in.
-pub(crate) const SUM_FIELD: &str = "ms";
-
 /// What the field of a bucket begins with that counts latencies of one bin.
 pub(crate) const BIN_FIELD: &str = "l";
 
@@ -82,6 +79,19 @@ pub(crate) struct Letter {
     pub(crate) bytes: Vec<u8>,
 }
 
+/// Outcomes of one class in one bucket.
+#[derive(Clone, Copy, Debug)]
+pub struct Many<'b> {
+    /// The number of the ten-second bucket.
+    pub bucket: i64,
+    /// What they count as.
+    pub class: OutcomeClass,
+    /// How many they are.
+    pub count: u32,
+    /// The bins of their latencies, each with how many are in it.
+    pub bins: &'b [(u8, u32)],
+}
+
 /// Everything that a batch changes in one partition.
 #[derive(Clone, Debug, Default)]
 pub struct Changes {
@@ -126,17 +136,25 @@ impl Changes {
 
     /// Counts an outcome in one segment.
     pub fn count(&mut self, channel: &ChannelId, segment: Segment<'_>, sample: Sample) {
-        let deltas = self.bucket(channel, segment, sample.at);
+        let deltas = self.bucket(channel, segment, bucket_number(sample.at));
         add(deltas, class_field(sample.class).to_owned(), 1);
         if let Some(ms) = sample.latency_ms {
-            add(deltas, SUM_FIELD.to_owned(), i64::from(ms));
             add(deltas, format!("{BIN_FIELD}{}", Latencies::bin(ms)), 1);
+        }
+    }
+
+    /// Counts many outcomes in one segment.
+    pub fn count_many(&mut self, channel: &ChannelId, segment: Segment<'_>, many: Many<'_>) {
+        let deltas = self.bucket(channel, segment, many.bucket);
+        add(deltas, class_field(many.class).to_owned(), i64::from(many.count));
+        for (bin, count) in many.bins {
+            add(deltas, format!("{BIN_FIELD}{bin}"), i64::from(*count));
         }
     }
 
     /// Corrects an outcome in one segment.
     pub fn revise(&mut self, channel: &ChannelId, segment: Segment<'_>, revision: Revision) {
-        let deltas = self.bucket(channel, segment, revision.at);
+        let deltas = self.bucket(channel, segment, bucket_number(revision.at));
         add(deltas, class_field(revision.from).to_owned(), -1);
         add(deltas, class_field(revision.to).to_owned(), 1);
     }
@@ -178,8 +196,7 @@ impl Changes {
         minutes
     }
 
-    fn bucket(&mut self, channel: &ChannelId, segment: Segment<'_>, at: Timestamp) -> &mut Deltas {
-        let number = bucket_number(at);
+    fn bucket(&mut self, channel: &ChannelId, segment: Segment<'_>, number: i64) -> &mut Deltas {
         // Names are valid text, so there is always a form of them.
         let name = serde_json::to_string(&IndexEntry::of(channel, segment)).unwrap_or_default();
         let newest = self.newest.entry(name).or_insert(number);
@@ -223,10 +240,27 @@ mod tests {
         let minutes: Vec<_> = changes
             .minutes()
             .into_values()
-            .map(|deltas| (deltas["s"], deltas["ms"]))
+            .map(|deltas| (deltas["s"], deltas[&format!("l{}", Latencies::bin(100))]))
             .collect();
-        assert_eq!(minutes, [(3, 300), (1, 100)]);
+        assert_eq!(minutes, [(3, 3), (1, 1)]);
         assert_eq!(changes.newest.values().copied().collect::<Vec<_>>(), [6]);
+    }
+
+    #[test]
+    fn many_outcomes_at_once_are_as_many_one_by_one() {
+        let channel = ChannelId::new("a").unwrap();
+        let (mut single, mut many) = (Changes::default(), Changes::default());
+        for second in [0, 9] {
+            single.count(&channel, Segment::Overall, sample(second, OutcomeClass::Busy));
+        }
+        let both = Many {
+            bucket: 0,
+            class: OutcomeClass::Busy,
+            count: 2,
+            bins: &[(Latencies::bin(100), 2)],
+        };
+        many.count_many(&channel, Segment::Overall, both);
+        assert_eq!((many.fine, many.newest), (single.fine, single.newest));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use jiff::Timestamp;
 
 use super::apply::oldest_bucket;
-use super::changes::{BIN_FIELD, IndexEntry, SUM_FIELD, class_field};
+use super::changes::{BIN_FIELD, IndexEntry, class_field};
 use super::connection::Store;
 use super::error::StatsError;
 use super::keys::segment_text;
@@ -186,9 +186,6 @@ impl Store {
 fn statistics(fields: &[(String, i64)]) -> Result<Statistics, StatsError> {
     let mut seen = Statistics::default();
     for (field, count) in fields {
-        if field == SUM_FIELD {
-            continue;
-        }
         let wrong = || corrupt("a bucket", field);
         let count = u32::try_from(*count).map_err(|_| wrong())?;
         if let Some(class) = OutcomeClass::ALL

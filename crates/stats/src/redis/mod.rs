@@ -25,7 +25,7 @@ mod stream;
 mod watermark;
 
 pub use apply::{Applied, Step};
-pub use changes::Changes;
+pub use changes::{Changes, Many};
 pub use connection::{CALL_LIMIT, Eviction, Settings, Store};
 pub use error::StatsError;
 pub use evidence::RedisLog;

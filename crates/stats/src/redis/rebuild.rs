@@ -4,6 +4,7 @@
 //! way leaves everything as it was, and the unfinished life ends by its TTL; two rebuilds at once do not meet.
 
 use std::sync::LazyLock;
+use std::time::Duration;
 
 use redis::Script;
 
@@ -17,6 +18,12 @@ use super::state::{Epoch, State, StreamId};
 
 static BEGIN: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("scripts/begin_rebuild.lua")));
 static FINISH: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("scripts/finish_rebuild.lua")));
+
+/// How often a part is written before the rebuild is given up.
+const TRIES: u32 = 5;
+
+/// Pause between two of them.
+const PAUSE: Duration = Duration::from_millis(200);
 
 /// A rebuild under way.
 #[derive(Clone, Debug)]
@@ -69,9 +76,47 @@ impl Store {
 
     /// Writes a part of what the ledger knows; `false` when the rebuild is gone. Nothing of it is seen by anybody yet.
     ///
+    /// Tries a few times: a rebuild is much work to lose for one answer. Nobody else writes to it, so where it stands
+    /// tells whether a part whose answer was lost was taken.
+    ///
     /// # Errors
     /// When Redis cannot be asked. The part may have been written; the rebuild is given up then.
     pub async fn fill(&self, rebuild: &mut Rebuild, changes: &Changes) -> Result<bool, StatsError> {
+        let mut tries = 1;
+        loop {
+            match self.try_fill(rebuild, changes, tries > 1).await {
+                Ok(state) => {
+                    rebuild.state = state.unwrap_or(rebuild.state);
+                    return Ok(state.is_some());
+                }
+                Err(StatsError::TimedOut | StatsError::Unavailable(_)) if tries < TRIES => {
+                    tries += 1;
+                    tokio::time::sleep(PAUSE).await;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Where the rebuild stands after a part of it was written; `None` when it is gone.
+    async fn try_fill(
+        &self,
+        rebuild: &Rebuild,
+        changes: &Changes,
+        again: bool,
+    ) -> Result<Option<State>, StatsError> {
+        let key = self.keys.rebuild(rebuild.partition, rebuild.state.epoch);
+        let next = rebuild.state.seq.saturating_add(1);
+        let taken = || State {
+            seq: next,
+            ..rebuild.state
+        };
+        if again {
+            let seq: Option<u64> = self.query(redis::cmd("HGET").arg(&key).arg("seq")).await?;
+            if seq == Some(next) {
+                return Ok(Some(taken()));
+            }
+        }
         let step = Step {
             from: &rebuild.state,
             applied: rebuild.state.applied,
@@ -79,13 +124,9 @@ impl Store {
             changes,
             snapshot: None,
         };
-        let key = self.keys.rebuild(rebuild.partition, rebuild.state.epoch);
         match self.apply_to(key, rebuild.partition, step).await? {
-            Applied::Done(state) => {
-                rebuild.state = state;
-                Ok(true)
-            }
-            Applied::Stale => Ok(false),
+            Applied::Done(state) => Ok(Some(state)),
+            Applied::Stale => Ok(None),
         }
     }
 
