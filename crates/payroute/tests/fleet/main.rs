@@ -4,6 +4,7 @@
 #![cfg(test)]
 
 mod cashier;
+mod failover;
 mod load;
 mod postgres;
 mod redis;

@@ -187,7 +187,7 @@ async fn f08_what_says_nothing_goes_to_the_dead_letters_and_holds_nobody_up() {
         fleet.redis.ask(&["EVAL", script, "1", &stream]).unwrap();
     }
     let partition = PartitionId::of(&ChannelId::new(CHANNEL).unwrap());
-    let neighbour = (0..10_000)
+    let neighbour = (0..100_000)
         .map(|number| ChannelId::new(format!("nobody-{number}")).unwrap())
         .find(|name| PartitionId::of(name) == partition)
         .unwrap();
