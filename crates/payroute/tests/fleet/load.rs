@@ -59,6 +59,16 @@ impl Load {
     /// Starts `workers` checkout services that pay through the routers at `addresses`, each in turn, until told to
     /// stop. Every outcome is reported until it is acknowledged, and `again` times more.
     pub(crate) fn start(addresses: Vec<SocketAddr>, workers: usize, again: usize) -> Self {
+        Self::paying(route_request, addresses, workers, again)
+    }
+
+    /// As [`Load::start`], with what Route is asked for each payment.
+    pub(crate) fn paying(
+        request: fn(&str) -> v1::RouteRequest,
+        addresses: Vec<SocketAddr>,
+        workers: usize,
+        again: usize,
+    ) -> Self {
         let mut load = Self {
             journal: Arc::default(),
             addresses: Arc::new(Mutex::new(addresses)),
@@ -69,6 +79,7 @@ impl Load {
             let worker = Worker {
                 number,
                 again,
+                request,
                 journal: Arc::clone(&load.journal),
                 addresses: Arc::clone(&load.addresses),
                 stop: load.stop.clone(),
@@ -101,6 +112,7 @@ impl Load {
 struct Worker {
     number: usize,
     again: usize,
+    request: fn(&str) -> v1::RouteRequest,
     journal: Arc<Journal>,
     addresses: Addresses,
     stop: CancellationToken,
@@ -118,9 +130,10 @@ impl Worker {
     }
 
     async fn pay(&mut self, payment: &str) {
+        let asked = (self.request)(payment);
         let decision = self
             .answered(|mut client| {
-                let request = route_request(payment);
+                let request = asked.clone();
                 async move { client.route(request).await }
             })
             .await;

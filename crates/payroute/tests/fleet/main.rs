@@ -3,11 +3,15 @@
 
 #![cfg(test)]
 
+mod backlog;
 mod cashier;
+mod clock;
+mod control;
 mod failover;
 mod load;
 mod postgres;
 mod redis;
+mod rolling;
 mod streams;
 mod support;
 mod trouble;

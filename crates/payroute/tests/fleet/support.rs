@@ -72,6 +72,15 @@ pub(crate) struct Router {
     pub(crate) admin: SocketAddr,
 }
 
+impl Router {
+    fn start(command: &mut Command) -> Self {
+        let labels = ["gRPC on", "probes on"];
+        let program = Program::start(command, &labels).expect("a router starts");
+        let [grpc, admin] = labels.map(|label| program.address(label));
+        Self { program, grpc, admin }
+    }
+}
+
 /// What a fleet is started with.
 pub(crate) struct Plan {
     /// How many routers.
@@ -149,16 +158,31 @@ impl Fleet {
     /// Starts router `number`, on the data it had.
     pub(crate) fn router(&self, number: usize, flags: &[&str]) -> Router {
         let mut command = self.service("router", number);
-        let labels = ["gRPC on", "probes on"];
-        let program = Program::start(command.args(flags), &labels).expect("a router starts");
-        let [grpc, admin] = labels.map(|label| program.address(label));
-        Router { program, grpc, admin }
+        Router::start(command.args(flags))
     }
 
     /// Starts monitor `number`.
     pub(crate) fn monitor(&self, number: usize, flags: &[&str]) -> Program {
         let mut command = self.service("monitor", number);
         Program::start(command.args(flags), &["probes on"]).expect("a monitor starts")
+    }
+
+    /// Starts router `number` with a clock that is off by `by`, as in `+1h`; timers go on as they should.
+    pub(crate) fn router_off_by(&self, number: usize, by: &str) -> Router {
+        let mut command = self.service("router", number);
+        Router::start(off_by(&mut command, by))
+    }
+
+    /// Starts monitor `number` with a clock that is off by `by`.
+    pub(crate) fn monitor_off_by(&self, number: usize, by: &str) -> Program {
+        let mut command = self.service("monitor", number);
+        Program::start(off_by(&mut command, by), &["probes on"]).expect("a monitor starts")
+    }
+
+    /// Starts a console; it answers at its address "REST on".
+    pub(crate) fn console(&self) -> Program {
+        let mut command = self.service("console", 0);
+        Program::start(&mut command, &["REST on"]).expect("a console starts")
     }
 
     /// Kills router `number` as a power cut would.
@@ -193,16 +217,6 @@ impl Fleet {
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
-    /// What service `name` says when it does not start.
-    pub(crate) fn refused(&self, name: &str) -> String {
-        let said = self.data.path().join("refused");
-        let file = std::fs::File::create(&said).expect("a file");
-        let mut command = self.service(name, 99);
-        let ended = Program::start(command.stderr(file), &["probes on"]).expect_err("it is refused");
-        assert!(!ended.to_string().contains("exit status: 0"), "{name}: {ended}");
-        std::fs::read_to_string(said).expect("what it said")
-    }
-
     fn service(&self, name: &str, number: usize) -> Command {
         let mut command = payroute();
         self.settings(&mut command, &format!("{name}-{number}"));
@@ -224,6 +238,23 @@ impl Fleet {
         command.env("PAYROUTE_LOG__FILTER", "warn");
         command.env("PAYROUTE_FILES__CHANNELS", example_config().join("channels.yaml"));
         command.env("PAYROUTE_FILES__POLICY", example_config().join("policy.yaml"));
+    }
+
+    /// Runs a statement in the ledger's database.
+    pub(crate) fn execute(&self, sql: &str) {
+        let name = self.database.rsplit('/').next().expect("a name");
+        self.postgres.ask(name, sql).expect("Postgres answers");
+    }
+
+    /// A total over all partitions, such as `late` or `duplicates`.
+    pub(crate) fn total(&self, name: &str) -> u64 {
+        const SCRIPT: &str = "local total = 0 \
+            for _, key in ipairs(redis.call('keys', 'payroute:1:st:*')) do \
+                total = total + tonumber(redis.call('hget', key, ARGV[1]) or 0) \
+            end \
+            return total";
+        let said = self.redis.ask(&["EVAL", SCRIPT, "0", name]);
+        said.expect("Redis answers").parse().expect("a number")
     }
 
     /// How many outcomes are in the ledger.
@@ -303,6 +334,20 @@ fn payroute() -> Command {
     command
 }
 
+/// Gives `command` a wall clock that is off by `by`. The library is Debian's `libfaketime`.
+fn off_by<'c>(command: &'c mut Command, by: &str) -> &'c mut Command {
+    let folders = std::fs::read_dir("/usr/lib").expect("/usr/lib").flatten();
+    let library = folders
+        .map(|folder| folder.path().join("faketime/libfaketimeMT.so.1"))
+        .find(|library| library.exists())
+        .expect("libfaketime is installed");
+    command
+        .env("LD_PRELOAD", library)
+        .env("FAKETIME", by)
+        .env("FAKETIME_DONT_FAKE_MONOTONIC", "1")
+        .env("DONT_FAKE_MONOTONIC", "1")
+}
+
 /// The example configuration of the repository.
 fn example_config() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../config")
@@ -316,36 +361,31 @@ pub(crate) async fn routing(
     Ok(RoutingServiceClient::new(endpoint.connect().await?))
 }
 
-/// The channels' health, as the router at `address` knows it.
-pub(crate) async fn health(address: SocketAddr) -> v1::ListChannelHealthResponse {
-    let endpoint = Endpoint::from_shared(format!("http://{address}")).expect("an endpoint");
-    let channel = endpoint.connect().await.expect("it listens");
-    ChannelHealthServiceClient::new(channel)
-        .list_channel_health(v1::ListChannelHealthRequest::default())
-        .await
-        .expect("health answers")
-        .into_inner()
-}
-
 /// Outcomes of the last hour on all channels together, as the router at `address` knows them.
 pub(crate) async fn counted(address: SocketAddr) -> u64 {
-    let answer = health(address).await;
-    let windows = answer.channels.iter().flat_map(|channel| &channel.windows);
+    let health = health(address).await;
+    let windows = health.iter().flat_map(|channel| &channel.windows);
     windows
         .filter(|view| view.window_secs == 3_600)
         .map(|view| view.total)
         .sum()
 }
 
-/// The sum of metric `name`, over its labels unless it says them, at the process that answers HTTP at `address`.
-pub(crate) fn metered(address: SocketAddr, name: &str) -> u64 {
-    let page = rig::program::get(address, "/metrics").expect("metrics answer");
-    let of_it = |line: &str| {
-        let (series, value) = line.rsplit_once(' ')?;
-        (series == name || series.split('{').next() == Some(name))
-            .then(|| value.parse::<u64>().expect("a count"))
-    };
-    page.lines().filter_map(of_it).sum()
+/// What the router at `address` knows of the channels.
+pub(crate) async fn health(address: SocketAddr) -> Vec<v1::ChannelHealth> {
+    let endpoint = Endpoint::from_shared(format!("http://{address}")).expect("an endpoint");
+    let channel = endpoint.connect().await.expect("it listens");
+    let answer = ChannelHealthServiceClient::new(channel)
+        .list_channel_health(v1::ListChannelHealthRequest::default())
+        .await;
+    answer.expect("health answers").into_inner().channels
+}
+
+/// Fails when a breaker of the router at `address` is not healthy.
+pub(crate) async fn assert_healthy(address: SocketAddr) {
+    for channel in health(address).await {
+        assert_eq!(channel.breaker_state, "healthy", "{channel:?}");
+    }
 }
 
 /// Waits until `probe` gives something, asking again and again; says what it waited for when it does not come.
