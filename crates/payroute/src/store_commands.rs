@@ -5,9 +5,8 @@ use std::sync::Arc;
 
 use domain::clock::SystemClock;
 use ledger::control::{Editor, Imported};
-use ledger::{Ledger, PostgresLedger};
-use monitor::partition::Refill;
-use stats::redis::PartitionId;
+use ledger::{PostgresLedger, StatisticsSource};
+use monitor::partition::Which;
 
 use crate::catalogue_files;
 use crate::distributed::{ledger_settings, open_for_tools};
@@ -55,8 +54,8 @@ pub(crate) async fn import(flags: &Flags, out: &mut impl Write) -> anyhow::Resul
 pub(crate) async fn rebuild_stats(flags: &Flags, out: &mut impl Write) -> anyhow::Result<()> {
     let settings = flags.load()?;
     let (ledger, store) = open_for_tools(&settings).await?;
-    let all: Vec<PartitionId> = PartitionId::all().collect();
-    let refilled = Refill::run(&store, &(ledger as Arc<dyn Ledger>), &all).await?;
+    let source: Arc<dyn StatisticsSource> = ledger;
+    let refilled = monitor::rebuild_stats(&store, &source, Which::All).await?;
     let (partitions, outcomes) = (refilled.partitions, refilled.outcomes);
     writeln!(out, "{outcomes} outcomes counted into {partitions} partitions")?;
     Ok(())

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use domain::brain::{Brain, Params};
 use domain::control::{Control, assemble};
 use domain::id::ChannelId;
-use ledger::Ledger;
+use ledger::StatisticsSource;
 use ledger::control::Follower;
 use monitor::estimator::{EstimatorTask, Parts, Teacher};
 use monitor::partition::owners::Owners;
@@ -30,7 +30,7 @@ pub(super) async fn add(running: &mut Running, stores: &Stores) -> anyhow::Resul
     let name = Uuid::now_v7().to_string();
     let owners = Owners {
         store: stores.statistics.clone(),
-        ledger: Arc::clone(&stores.ledger) as Arc<dyn Ledger>,
+        source: Arc::clone(&stores.ledger) as Arc<dyn StatisticsSource>,
         name: name.clone(),
         channels: known,
     };

@@ -51,7 +51,7 @@ fn outcome(channel: &str, number: u64, ago: SignedDuration) -> OutcomeEvent {
 
 /// The last hour of `channel`, as router 0 knows it.
 async fn hour(fleet: &Fleet, channel: &str) -> v1::WindowView {
-    let channels = health(fleet.addresses()[0]).await.channels;
+    let channels = health(fleet.addresses()[0]).await;
     let of_it = channels.into_iter().find(|health| health.channel_id == channel);
     let mut windows = of_it.expect("it is configured").windows.into_iter();
     windows.find(|view| view.window_secs == 3_600).expect("an hour")

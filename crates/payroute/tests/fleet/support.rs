@@ -217,6 +217,16 @@ impl Fleet {
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
+    /// What service `name` says when it does not start.
+    pub(crate) fn refused(&self, name: &str) -> String {
+        let said = self.data.path().join("refused");
+        let file = std::fs::File::create(&said).expect("a file");
+        let mut command = self.service(name, 99);
+        let ended = Program::start(command.stderr(file), &["probes on"]).expect_err("it is refused");
+        assert!(!ended.to_string().contains("exit status: 0"), "{name}: {ended}");
+        std::fs::read_to_string(said).expect("what it said")
+    }
+
     fn service(&self, name: &str, number: usize) -> Command {
         let mut command = payroute();
         self.settings(&mut command, &format!("{name}-{number}"));
@@ -386,6 +396,17 @@ pub(crate) async fn assert_healthy(address: SocketAddr) {
     for channel in health(address).await {
         assert_eq!(channel.breaker_state, "healthy", "{channel:?}");
     }
+}
+
+/// The sum of metric `name`, over its labels unless it says them, at the process that answers HTTP at `address`.
+pub(crate) fn metered(address: SocketAddr, name: &str) -> u64 {
+    let page = rig::program::get(address, "/metrics").expect("metrics answer");
+    let of_it = |line: &str| {
+        let (series, value) = line.rsplit_once(' ')?;
+        (series == name || series.split('{').next() == Some(name))
+            .then(|| value.parse::<u64>().expect("a count"))
+    };
+    page.lines().filter_map(of_it).sum()
 }
 
 /// Waits until `probe` gives something, asking again and again; says what it waited for when it does not come.
