@@ -46,7 +46,7 @@ pub struct Fleet {
     nodes: Vec<Node>,
     estimator: Estimator,
     checkpoint: Option<Checkpoint>,
-    checkpoint_at: Timestamp,
+    checkretarget: Timestamp,
     /// Packets that are on their way or may be read again, oldest first.
     stream: VecDeque<(Position, Packet)>,
     /// How many of them were read.
@@ -77,7 +77,7 @@ impl Fleet {
             nodes: (0..).take(replicas.max(1)).map(node).collect(),
             estimator: Estimator::new(brain.clone()),
             checkpoint: None,
-            checkpoint_at: now + delays.checkpoint_every,
+            checkretarget: now + delays.checkpoint_every,
             stream: VecDeque::new(),
             read: 0,
             seq: 0,
@@ -138,7 +138,7 @@ impl Fleet {
             .iter()
             .enumerate()
             .map(|(number, node)| (node.tells_at, Due::Tell(number)));
-        let checkpoint = (self.checkpoint_at, Due::Checkpoint);
+        let checkpoint = (self.checkretarget, Due::Checkpoint);
         tells.chain(arrival).chain([checkpoint]).min_by_key(|(at, _)| *at)
     }
 
@@ -188,7 +188,7 @@ impl Fleet {
     }
 
     fn write_checkpoint(&mut self, now: Timestamp) {
-        self.checkpoint_at = now + self.delays.checkpoint_every;
+        self.checkretarget = now + self.delays.checkpoint_every;
         self.estimator.follower.calibrate(now, now);
         self.estimator.tick(now);
         self.checkpoint = Some(self.estimator.checkpoint(now));

@@ -22,6 +22,8 @@ pub(super) struct Sight {
     pub(super) doubtful: Found,
     /// Those among the doubtful that certainly went back, or are on another server.
     pub(super) back: usize,
+    /// Partitions that could not be asked: a member of the cluster is away.
+    pub(super) silent: usize,
 }
 
 /// Remembers how far the watermarks were moved from here.
@@ -31,13 +33,22 @@ pub(super) struct Lookout {
 }
 
 impl Lookout {
-    /// Reads all watermarks. One that was not moved from here is in doubt: nobody knows what happened before.
+    /// Reads all watermarks. One that was not moved from here is in doubt: nobody knows what happened before. Fails when
+    /// none can be read.
     pub(super) async fn look(&self, store: &Store) -> Result<Sight, StatsError> {
         let partitions: Vec<PartitionId> = PartitionId::all().collect();
         let asked = partitions.iter().map(|partition| store.watermark(*partition));
         let mut sight = Sight::default();
+        let mut failed = None;
         for (partition, found) in partitions.iter().zip(join_all(asked).await) {
-            let found = found?;
+            let found = match found {
+                Ok(found) => found,
+                Err(error) => {
+                    sight.silent += 1;
+                    failed = Some(error);
+                    continue;
+                }
+            };
             let wrote = self.wrote.get(partition).copied();
             let went_back = !found.same_server || found.at < wrote;
             // Without a state there is nothing to lose: the partition is refilled from the ledger.
@@ -48,7 +59,10 @@ impl Lookout {
                 sight.doubtful.insert(*partition, found);
             }
         }
-        Ok(sight)
+        match failed {
+            Some(error) if sight.silent == partitions.len() => Err(error),
+            _ => Ok(sight),
+        }
     }
 
     /// Moves the watermarks that were `found` to `at`. One that cannot be moved is found in doubt the next time.

@@ -140,7 +140,7 @@ impl Sweep {
         let now = self.ledger.time().await?;
         let sight = duty.lookout.look(&self.store).await?;
         let sound = sight.sound.clone();
-        let in_doubt = !sight.doubtful.is_empty();
+        let in_doubt = !sight.doubtful.is_empty() || sight.silent > 0;
         self.begin_again(duty, sight, now);
         self.go_on(duty, until).await?;
         let more = self.relay(until).await?;

@@ -8,23 +8,44 @@ use domain::money::Money;
 use domain::outcome::OutcomeClass;
 use jiff::Timestamp;
 use ledger::attempt::{AttemptRecord, Report, Segment, Verdict};
-use ledger::{Batch, Committed, Ledger, PostgresLedger, PostgresSettings};
+use ledger::{Batch, Committed, Ledger, Outbox as _, PostgresLedger, PostgresSettings};
 use rig::Postgres;
+use stats::redis::Store;
 use uuid::Uuid;
 
 use crate::support::{channels, now};
 
 /// An empty ledger on a real server.
 pub(crate) async fn ledger() -> Arc<PostgresLedger> {
+    ledger_in().await.0
+}
+
+/// The same, with the name of its database.
+pub(crate) async fn ledger_in() -> (Arc<PostgresLedger>, String) {
     let url = tokio::task::spawn_blocking(|| Postgres::shared().database())
         .await
+        .unwrap()
         .unwrap();
+    let name = url.rsplit('/').next().unwrap_or_default().to_owned();
     let settings = PostgresSettings {
-        url: url.unwrap(),
+        url,
         max_connections: 4,
         retention_days: 30,
     };
-    Arc::new(PostgresLedger::open(&settings).await.unwrap())
+    (Arc::new(PostgresLedger::open(&settings).await.unwrap()), name)
+}
+
+/// What `sql` answers in a database of that server.
+pub(crate) fn ask(database: &str, sql: &str) -> String {
+    Postgres::shared().ask(database, sql).unwrap()
+}
+
+/// Writes attempts, and does with their outcomes what a router's relay does.
+pub(crate) async fn report(ledger: &PostgresLedger, store: &Store, attempts: &[AttemptRecord]) {
+    let batch = write(ledger, attempts).await.outbox.unwrap();
+    if store.append(&batch.events).await.is_ok() {
+        ledger.mark_relayed(&[batch.id]).await.unwrap();
+    }
 }
 
 /// An attempt of that number that timed out just now.

@@ -11,3 +11,4 @@ mod ownership;
 mod property;
 mod refilling;
 mod support;
+mod sweeping;

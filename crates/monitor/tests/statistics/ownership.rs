@@ -25,7 +25,11 @@ use crate::support::{
     channel, channels, key, known, now, outcome, overall, partition, patiently, store, stored, until,
 };
 
-fn monitor(store: &Store, ledger: &Arc<PostgresLedger>, name: &str) -> (JoinHandle<()>, CancellationToken) {
+pub(crate) fn monitor(
+    store: &Store,
+    ledger: &Arc<PostgresLedger>,
+    name: &str,
+) -> (JoinHandle<()>, CancellationToken) {
     let (_configured, channels) = watch::channel(Arc::new(known()));
     let owners = Owners {
         store: store.clone(),

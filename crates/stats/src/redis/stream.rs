@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use domain::outcome_event::OutcomeEvent;
-use futures_util::future::try_join_all;
+use futures_util::future::join_all;
 use jiff::Timestamp;
 use proto::outcome_event::{self, BadEntry, MAX_ENTRY};
 use redis::Script;
@@ -90,7 +90,8 @@ impl Store {
                 .ignore();
         }
         let written = batches.values().map(|batch| self.pipeline::<()>(batch));
-        try_join_all(written).await.map(drop)
+        // All of them, though one fails: the others need not wait for the sweep.
+        join_all(written).await.into_iter().collect()
     }
 
     /// The partition now, and up to `count` entries after `after`.
