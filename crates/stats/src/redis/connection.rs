@@ -122,8 +122,9 @@ impl Store {
         let keys = Keys::new(&settings.prefix).map_err(|error| wrong(&format!("the prefix {error}")))?;
         let way = if settings.cluster {
             let client = ClusterClient::builder(settings.urls.iter().map(String::as_str))
-                // A resent HINCRBY counts twice; ours would not, but nothing is gained by it either.
-                .retries(0)
+                // To follow a redirection is a retry, and only that makes a connection to a member that is back. What
+                // is sent twice counts once.
+                .retries(2)
                 .response_timeout(RESPONSE_LIMIT)
                 .connection_timeout(CONNECT_LIMIT)
                 .build()
