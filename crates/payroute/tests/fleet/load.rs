@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use proto::v1;
@@ -12,6 +13,9 @@ use tokio_util::sync::CancellationToken;
 use tonic::transport::Channel;
 
 use crate::support::routing;
+
+/// How long a checkout service waits before it turns to another router.
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// What was acknowledged, by the name of its attempt.
 #[derive(Default)]
@@ -185,6 +189,7 @@ impl Worker {
                     let passing = [Unavailable, Unknown, Cancelled, DeadlineExceeded];
                     assert!(passing.contains(&status.code()), "{status:?}");
                     self.client = None;
+                    tokio::time::sleep(PAUSE).await;
                 }
             }
         }
@@ -202,7 +207,7 @@ impl Worker {
                 None => None,
             };
             if self.client.is_none() {
-                tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+                tokio::time::sleep(PAUSE).await;
             }
         }
         self.client.as_mut()
