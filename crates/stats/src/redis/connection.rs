@@ -4,11 +4,14 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use redis::aio::{ConnectionLike, ConnectionManager, ConnectionManagerConfig};
 use redis::cluster::ClusterClient;
 use redis::cluster_async::ClusterConnection;
 use redis::{Client, Cmd, FromRedisValue, Pipeline, RedisFuture, ScriptInvocation, Value};
-use tokio::sync::{Mutex, OnceCell};
+use tokio::sync::OwnedMutexGuard;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 use super::error::StatsError;
 use super::keys::{DEFAULT_PREFIX, Keys};
@@ -20,6 +23,8 @@ pub const CALL_LIMIT: Duration = Duration::from_millis(250);
 const RESPONSE_LIMIT: Duration = Duration::from_millis(200);
 /// One attempt to connect.
 const CONNECT_LIMIT: Duration = Duration::from_millis(300);
+/// Shortest pause between two new connections to a cluster whose calls fail.
+const RENEWAL_PAUSE: Duration = Duration::from_secs(2);
 /// Shortest and longest pause between two attempts to connect.
 const RECONNECT_PAUSE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_millis(250));
 
@@ -98,8 +103,8 @@ enum Way {
 /// A cluster's client cannot be made without the cluster, so it is made by the first calls that find it.
 struct Cluster {
     client: ClusterClient,
-    connection: OnceCell<ClusterConnection>,
-    connecting: Arc<Mutex<()>>,
+    connection: Mutex<Option<Made>>,
+    connecting: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl fmt::Debug for Store {
@@ -131,7 +136,7 @@ impl Store {
                 .map_err(|error| wrong(&error))?;
             Way::Cluster(Arc::new(Cluster {
                 client,
-                connection: OnceCell::new(),
+                connection: Mutex::new(None),
                 connecting: Arc::default(),
             }))
         } else {
@@ -185,13 +190,15 @@ impl Store {
     /// One command.
     pub(crate) async fn query<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, StatsError> {
         let mut link = self.link().await?;
-        bounded(command.query_async(&mut link)).await
+        let answer = bounded(command.query_async(&mut link)).await;
+        self.heed(answer)
     }
 
     /// Commands on keys of one partition, in one go.
     pub(crate) async fn pipeline<T: FromRedisValue>(&self, commands: &Pipeline) -> Result<T, StatsError> {
         let mut link = self.link().await?;
-        bounded(commands.query_async(&mut link)).await
+        let answer = bounded(commands.query_async(&mut link)).await;
+        self.heed(answer)
     }
 
     /// One script on keys of one partition.
@@ -200,7 +207,18 @@ impl Store {
         call: &ScriptInvocation<'_>,
     ) -> Result<T, StatsError> {
         let mut link = self.link().await?;
-        bounded(call.invoke_async(&mut link)).await
+        let answer = bounded(call.invoke_async(&mut link)).await;
+        self.heed(answer)
+    }
+
+    /// Looks at how a call ended.
+    fn heed<T>(&self, answer: Result<T, StatsError>) -> Result<T, StatsError> {
+        if let (Way::Cluster(cluster), Err(StatsError::Unavailable(_) | StatsError::TimedOut)) =
+            (&self.way, &answer)
+        {
+            cluster.renew();
+        }
+        answer
     }
 
     async fn link(&self) -> Result<Link, StatsError> {
@@ -211,27 +229,61 @@ impl Store {
     }
 }
 
+/// A connection to a cluster, and since when it is the one.
+struct Made {
+    connection: ClusterConnection,
+    since: Instant,
+}
+
 impl Cluster {
     /// The connection, made when there is none. The attempt goes on when its caller has no more time to wait, so that a
     /// cluster that takes longer to reach than a call may last is reached all the same; there is only one at a time.
     async fn link(self: &Arc<Self>) -> Result<Link, StatsError> {
-        if let Some(connection) = self.connection.get() {
-            return Ok(Link::Cluster(connection.clone()));
+        if let Some(made) = &*self.connection.lock() {
+            return Ok(Link::Cluster(made.connection.clone()));
         }
         let Ok(turn) = Arc::clone(&self.connecting).try_lock_owned() else {
             return Err(StatsError::Unavailable(None));
         };
-        let own = Arc::clone(self);
-        let attempt = tokio::spawn(async move {
-            let _turn = turn;
-            let connect = || own.client.get_async_connection();
-            own.connection.get_or_try_init(connect).await.cloned()
-        });
-        match tokio::time::timeout(CALL_LIMIT, attempt).await {
+        match tokio::time::timeout(CALL_LIMIT, self.connect(turn)).await {
             Ok(Ok(connected)) => Ok(Link::Cluster(connected?)),
             Ok(Err(_)) => Err(StatsError::Unavailable(None)),
             Err(_) => Err(StatsError::TimedOut),
         }
+    }
+
+    /// After a call that failed: makes a new connection beside the present one and takes it in its place. The crate's
+    /// own recovery does not always find a member that died and came back.
+    fn renew(self: &Arc<Self>) {
+        let Ok(turn) = Arc::clone(&self.connecting).try_lock_owned() else {
+            return;
+        };
+        let mut present = self.connection.lock();
+        let Some(made) = present
+            .as_mut()
+            .filter(|made| made.since.elapsed() >= RENEWAL_PAUSE)
+        else {
+            return;
+        };
+        // Whether or not it succeeds, the next attempt waits.
+        made.since = Instant::now();
+        drop(self.connect(turn));
+    }
+
+    fn connect(
+        self: &Arc<Self>,
+        turn: OwnedMutexGuard<()>,
+    ) -> JoinHandle<redis::RedisResult<ClusterConnection>> {
+        let own = Arc::clone(self);
+        tokio::spawn(async move {
+            let _turn = turn;
+            let connection = own.client.get_async_connection().await?;
+            *own.connection.lock() = Some(Made {
+                connection: connection.clone(),
+                since: Instant::now(),
+            });
+            Ok(connection)
+        })
     }
 }
 
