@@ -6,6 +6,7 @@
 mod backlog;
 mod cashier;
 mod clock;
+mod cluster;
 mod control;
 mod failover;
 mod load;
