@@ -19,8 +19,9 @@ static READ: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("scrip
 /// The field of an entry that holds the outcome.
 const FIELD: &str = "e";
 
-/// How many outcomes are sent at once: a server takes them in some milliseconds, well within the limit of a call.
-const AT_ONCE: usize = 2_048;
+/// How many outcomes are sent at once: a server takes them in some milliseconds, well within the limit of a call, also
+/// when it is busy.
+const AT_ONCE: usize = 512;
 
 /// One entry of a partition's stream.
 #[derive(Clone, Debug, PartialEq)]
