@@ -4,6 +4,7 @@
 #![cfg(test)]
 
 mod counting;
+mod crash_points;
 mod figures;
 mod ledgers;
 mod network;

@@ -24,7 +24,11 @@ use crate::support::{
 };
 
 /// A monitor that does nothing but sweep.
-fn sweep(store: &Store, ledger: &Arc<PostgresLedger>, name: &str) -> (JoinHandle<()>, CancellationToken) {
+pub(crate) fn sweep(
+    store: &Store,
+    ledger: &Arc<PostgresLedger>,
+    name: &str,
+) -> (JoinHandle<()>, CancellationToken) {
     let sweep = Sweep {
         store: store.clone(),
         ledger: Arc::clone(ledger),
