@@ -126,7 +126,8 @@ impl CallError {
 
     fn log(&self) {
         match self {
-            Self::Ledger(LedgerError::Busy { .. } | LedgerError::Closed) | Self::Backlog => {
+            Self::Ledger(LedgerError::Busy { .. } | LedgerError::SpoolFull { .. } | LedgerError::Closed)
+            | Self::Backlog => {
                 tracing::warn!(error = %self, "a report was refused: {self}");
             }
             Self::Ledger(error) => {

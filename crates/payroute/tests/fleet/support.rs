@@ -16,7 +16,7 @@ use tokio::time::Instant;
 use tonic::transport::{Channel, Endpoint};
 
 /// How long a test waits for what must come.
-pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(3);
 
 /// Partitions of the statistics.
 const PARTITIONS: usize = 64;
