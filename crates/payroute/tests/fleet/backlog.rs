@@ -14,7 +14,7 @@ use crate::complete;
 use crate::load::{Load, route_request};
 use crate::support::{Fleet, assert_healthy, eventually};
 
-/// Timeouts of ten minutes ago.
+/// Timeouts of two hours ago.
 const OLD: u64 = 300;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -24,7 +24,7 @@ async fn f14_a_backlog_is_caught_up_and_what_is_old_trips_nothing() {
     load.reach(100).await;
     fleet.kill_monitor(0);
     fleet.kill_monitor(1);
-    let at = SystemClock.now() - SignedDuration::from_mins(10);
+    let at = SystemClock.now() - SignedDuration::from_hours(2);
     let events: Vec<OutcomeEvent> = (0..OLD).map(|number| timeout(number, at)).collect();
     let bytes = STANDARD.encode(proto::outcome_event::encode_batch(&events));
     fleet.execute(&format!(
