@@ -183,7 +183,7 @@ pub(crate) fn seen(windows: &Windows) -> BTreeMap<String, Seen> {
 
 /// Everything that Redis holds of a partition.
 pub(crate) async fn stored(store: &Store, partition: PartitionId) -> BTreeMap<String, Seen> {
-    let loaded = store.load(partition, Caps::default()).await.unwrap();
+    let loaded = patiently(async || store.load(partition, Caps::default()).await).await;
     seen(&loaded.expect("a state").windows)
 }
 
