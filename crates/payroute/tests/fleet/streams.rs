@@ -120,7 +120,7 @@ async fn f06_an_outcome_of_yesterday_or_tomorrow_is_late_and_in_no_window() {
     let ages = [
         day,
         -day,
-        SignedDuration::from_secs(125),
+        SignedDuration::from_mins(61),
         -SignedDuration::from_secs(180),
     ];
     let late: Vec<_> = (1..)
