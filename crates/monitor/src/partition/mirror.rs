@@ -101,7 +101,7 @@ impl Mirror {
     /// Keeps what is known of `channel` beside its buckets.
     fn mark(&self, channel: &ChannelId, changes: &mut Changes) {
         if let Some(window) = self.windows.window(channel, Segment::Overall) {
-            changes.mark(channel, window);
+            changes.mark(channel, window, self.clock);
         }
     }
 

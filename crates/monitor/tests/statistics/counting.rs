@@ -194,6 +194,20 @@ async fn f07_a_timeout_that_proves_a_success_is_corrected_while_its_bucket_lives
 }
 
 #[tokio::test]
+async fn what_was_late_is_remembered_though_nothing_else_came() {
+    let redis = Redis::start().unwrap();
+    let store = store(&redis.url());
+    begin(&store, partition()).await;
+    for _ in 0..2 {
+        let of_nothing = correction(&outcome(), OutcomeClass::Refusal);
+        store.append(&[of_nothing]).await.unwrap();
+        // Another owner each time.
+        settle(&store, partition()).await;
+    }
+    assert_eq!(overall(&store).await.late, 2);
+}
+
+#[tokio::test]
 async fn f08_entries_that_say_nothing_are_put_aside_and_the_others_are_counted() {
     let redis = Redis::start().unwrap();
     let store = store(&redis.url());

@@ -159,8 +159,10 @@ impl Changes {
         add(deltas, class_field(revision.to).to_owned(), 1);
     }
 
-    /// Keeps what `window`, that of the whole channel, knows beside its buckets.
-    pub fn mark(&mut self, channel: &ChannelId, window: &Window) {
+    /// Keeps what `window`, that of the whole channel, knows beside its buckets, as of `at`. It is read back for as long
+    /// as a bucket of that time is, even when nothing of the channel was counted.
+    pub fn mark(&mut self, channel: &ChannelId, window: &Window, at: Timestamp) {
+        self.list(channel, Segment::Overall, bucket_number(at));
         let streaks = window.streaks();
         let micros = |at: Option<Timestamp>| at.map(|at| at.as_microsecond().to_string()).unwrap_or_default();
         let marks = vec![
@@ -197,13 +199,18 @@ impl Changes {
     }
 
     fn bucket(&mut self, channel: &ChannelId, segment: Segment<'_>, number: i64) -> &mut Deltas {
+        self.list(channel, segment, number);
+        self.fine
+            .entry((segment_text(channel, segment), number))
+            .or_default()
+    }
+
+    /// Has the index name a segment, for as long as the bucket of that number is looked at.
+    fn list(&mut self, channel: &ChannelId, segment: Segment<'_>, number: i64) {
         // Names are valid text, so there is always a form of them.
         let name = serde_json::to_string(&IndexEntry::of(channel, segment)).unwrap_or_default();
         let newest = self.newest.entry(name).or_insert(number);
         *newest = number.max(*newest);
-        self.fine
-            .entry((segment_text(channel, segment), number))
-            .or_default()
     }
 }
 

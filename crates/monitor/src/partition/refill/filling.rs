@@ -91,7 +91,8 @@ impl Filling {
             let marks = history.marks(&channel, source, read).await?;
             let window = self.windows.restore(&channel, Segment::Overall);
             window.restore_marks(marks.streaks, marks.last_success_at, 0);
-            self.changes.mark(&channel, window);
+            let last_at = marks.streaks.last_at.unwrap_or(Timestamp::MIN);
+            self.changes.mark(&channel, window, last_at);
         }
         Ok(self.write(store).await? && store.finish_rebuild(self.rebuild).await?)
     }
