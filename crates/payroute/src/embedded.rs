@@ -185,7 +185,7 @@ async fn open_shop(
         .control()
         .await?
         .context("the configuration was just imported")?;
-    let assembled = assemble(&control, &setup.catalogue.provider_names()).map_err(InvalidShop::Wrong)?;
+    let assembled = assemble(&control, &setup.catalogue.providers()).map_err(InvalidShop::Wrong)?;
     let shop = assembled.open(&control.breakers, brain);
     Ok((shop, Some(control)))
 }

@@ -119,22 +119,13 @@ impl Catalogue {
         &self.codes
     }
 
-    /// Every provider with a code of its own, in the order of the alphabet: what a channel may name.
-    #[must_use]
-    pub fn provider_names(&self) -> Vec<&str> {
-        let mut names: Vec<&str> = self.codes.iter().map(|code| &*code.provider).collect();
-        names.sort_unstable();
-        names.dedup();
-        names
-    }
-
     /// Whether any code of `provider` is listed. A channel of another provider has only unlisted codes.
     #[must_use]
     pub fn knows_provider(&self, provider: &str) -> bool {
         self.providers.contains_key(provider)
     }
 
-    /// Every provider with codes of its own or of another one, in the order of the alphabet.
+    /// Every provider with codes of its own or of another one, in the order of the alphabet: what a channel may name.
     #[must_use]
     pub fn providers(&self) -> Vec<&str> {
         let mut providers: Vec<&str> = self.providers.keys().map(|name| &**name).collect();

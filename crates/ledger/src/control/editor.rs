@@ -68,7 +68,7 @@ impl Editor {
     /// An editor of what `store` holds, for channels of the providers that `catalogue` knows.
     #[must_use]
     pub fn new(store: Arc<dyn ControlStore>, catalogue: &Catalogue, clock: SharedClock) -> Self {
-        let providers = catalogue.provider_names().into_iter().map(ToOwned::to_owned);
+        let providers = catalogue.providers().into_iter().map(ToOwned::to_owned);
         Self {
             store,
             providers: providers.collect(),
