@@ -30,6 +30,8 @@ pub const PANIC: &str = "payroute_panic_mode";
 pub const DUPLICATES: &str = "payroute_outcome_duplicates_total";
 /// Outcomes that came too late for the window they belong to.
 pub const LATE: &str = "payroute_outcome_late_total";
+/// How far the machine's own clock is ahead of the fleet's.
+pub const CLOCK_OFFSET: &str = "payroute_clock_offset_seconds";
 /// How far the statistics are behind the end of the outcome stream: the partition that is behind most.
 pub const STATS_LAG: &str = "payroute_stats_lag_seconds";
 /// Outcomes in the stream that this monitor has not counted yet.
@@ -133,6 +135,11 @@ fn describe() {
     );
     describe_counter!(DUPLICATES, "Outcomes reported again and not counted again.");
     describe_counter!(LATE, "Outcomes that came too late for their window.");
+    describe_gauge!(
+        CLOCK_OFFSET,
+        Unit::Seconds,
+        "How far the machine's clock is ahead of the ledger's, which processes go by; negative: behind."
+    );
     describe_statistics();
     describe_histogram!(
         crate::rpc::SERVER_CALL_DURATION,

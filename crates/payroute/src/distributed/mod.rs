@@ -7,6 +7,7 @@ mod console;
 mod monitor;
 mod router;
 mod stores;
+mod time;
 mod watching;
 
 use std::path::Path;
@@ -95,6 +96,7 @@ pub(crate) async fn start(
     if services.monitor {
         monitor::add(&mut running, &stores).await?;
     }
+    stores.follow_time(&mut running);
     let admin = listen("listen.admin", settings.listen.admin, settings).await?;
     running.addresses.push((PROBES, admin.local_addr()?));
     let probes = crate::serving::probes(&running, telemetry, guard);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use domain::catalogue::Catalogue;
-use domain::clock::{SharedClock, SystemClock};
+use domain::clock::SharedClock;
 use domain::control::Control;
 use ledger::control::ControlStore;
 use ledger::{OpenError, PostgresLedger, PostgresSettings};
@@ -14,7 +14,9 @@ use stats::redis::{Settings as RedisSettings, StatsError, Store};
 use url::Url;
 
 use super::Services;
+use super::time::FleetClock;
 use crate::catalogue_files;
+use crate::running::Running;
 use crate::settings::Settings;
 
 /// The file of the last control state, in `state.path`.
@@ -28,7 +30,10 @@ pub(crate) struct Stores {
     pub(super) control: Arc<dyn ControlStore>,
     pub(super) statistics: Store,
     pub(super) catalogue: Arc<Catalogue>,
+    /// The fleet's time.
     pub(super) clock: SharedClock,
+    /// The same, to be told what the ledger's server shows.
+    time: Arc<FleetClock>,
 }
 
 impl Stores {
@@ -44,14 +49,23 @@ impl Stores {
         let state = &settings.state.path;
         std::fs::create_dir_all(state)
             .with_context(|| format!("state.path: cannot make the folder {}", state.display()))?;
+        let time = Arc::new(FleetClock::default());
+        time.ask(&*ledger).await;
         Ok(Self {
             control: Arc::new(ledger.control()),
             ledger,
             statistics,
             catalogue: Arc::new(catalogue_files::of_folder(folder)?),
-            clock: Arc::new(SystemClock),
+            clock: Arc::clone(&time) as SharedClock,
+            time,
             settings: settings.clone(),
         })
+    }
+
+    /// Keeps the clock by the ledger's, in the present stage of `running`.
+    pub(super) fn follow_time(&self, running: &mut Running) {
+        let (time, ledger) = (Arc::clone(&self.time), Arc::clone(&self.ledger));
+        running.spawn(move |stop| time.follow(ledger, stop));
     }
 
     /// The file that the last control state is kept in.

@@ -170,13 +170,25 @@ impl Fleet {
     /// Starts router `number` with a clock that is off by `by`, as in `+1h`; timers go on as they should.
     pub(crate) fn router_off_by(&self, number: usize, by: &str) -> Router {
         let mut command = self.service("router", number);
-        Router::start(off_by(&mut command, by))
+        self.set_clock("router", number, by);
+        Router::start(by_clock(&mut command, &self.clock("router", number)))
     }
 
     /// Starts monitor `number` with a clock that is off by `by`.
     pub(crate) fn monitor_off_by(&self, number: usize, by: &str) -> Program {
         let mut command = self.service("monitor", number);
-        Program::start(off_by(&mut command, by), &["probes on"]).expect("a monitor starts")
+        self.set_clock("monitor", number, by);
+        let command = by_clock(&mut command, &self.clock("monitor", number));
+        Program::start(command, &["probes on"]).expect("a monitor starts")
+    }
+
+    /// Sets the clock of a process that was started with a wrong one; it goes by that within a second.
+    pub(crate) fn set_clock(&self, service: &str, number: usize, by: &str) {
+        std::fs::write(self.clock(service, number), by).expect("a clock can be set");
+    }
+
+    fn clock(&self, service: &str, number: usize) -> PathBuf {
+        self.data.path().join(format!("clock-{service}-{number}"))
     }
 
     /// Starts a console; it answers at its address "REST on".
@@ -344,8 +356,9 @@ fn payroute() -> Command {
     command
 }
 
-/// Gives `command` a wall clock that is off by `by`. The library is Debian's `libfaketime`.
-fn off_by<'c>(command: &'c mut Command, by: &str) -> &'c mut Command {
+/// Has `command` go by a wall clock that is off by what stands in the file `clock`. The library is Debian's
+/// `libfaketime`.
+fn by_clock<'c>(command: &'c mut Command, clock: &Path) -> &'c mut Command {
     let folders = std::fs::read_dir("/usr/lib").expect("/usr/lib").flatten();
     let library = folders
         .map(|folder| folder.path().join("faketime/libfaketimeMT.so.1"))
@@ -353,7 +366,8 @@ fn off_by<'c>(command: &'c mut Command, by: &str) -> &'c mut Command {
         .expect("libfaketime is installed");
     command
         .env("LD_PRELOAD", library)
-        .env("FAKETIME", by)
+        .env("FAKETIME_TIMESTAMP_FILE", clock)
+        .env("FAKETIME_CACHE_DURATION", "1")
         .env("FAKETIME_DONT_FAKE_MONOTONIC", "1")
         .env("DONT_FAKE_MONOTONIC", "1")
 }
@@ -407,6 +421,15 @@ pub(crate) fn metered(address: SocketAddr, name: &str) -> u64 {
             .then(|| value.parse::<u64>().expect("a count"))
     };
     page.lines().filter_map(of_it).sum()
+}
+
+/// How far ahead the machine's clock is for the process that answers HTTP at `address`, in seconds; 0 until it knows.
+pub(crate) fn offset_secs(address: SocketAddr) -> f64 {
+    let page = rig::program::get(address, "/metrics").expect("metrics answer");
+    let offset = page
+        .lines()
+        .find_map(|line| line.strip_prefix("payroute_clock_offset_seconds "));
+    offset.map_or(0.0, |offset| offset.parse().expect("a number"))
 }
 
 /// Waits until `probe` gives something, asking again and again; says what it waited for when it does not come.
