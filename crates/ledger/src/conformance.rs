@@ -4,6 +4,7 @@
 
 mod attempts;
 pub(crate) mod control;
+pub(crate) mod observing;
 mod payments;
 pub(crate) mod sample;
 mod writing;
@@ -80,3 +81,24 @@ macro_rules! control_conformance {
 }
 
 pub(crate) use control_conformance;
+
+/// As `conformance!`, for what alert rules are evaluated on: `$open` is an `async fn() -> (Arc<dyn Watched>, T)`.
+macro_rules! observing_conformance {
+    ($open:path: $($rule:ident)+) => {
+        $(
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $rule() {
+                let (ledger, _alive) = $open().await;
+                $crate::conformance::observing::$rule(ledger).await;
+            }
+        )+
+    };
+    ($open:path) => {
+        $crate::conformance::observing_conformance!($open:
+            what_is_observed_is_what_counting_one_by_one_gives
+            an_impact_counts_what_failed_and_what_nobody_paid
+        );
+    };
+}
+
+pub(crate) use observing_conformance;

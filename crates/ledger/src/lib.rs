@@ -17,6 +17,7 @@ pub mod decision;
 pub mod error;
 mod judge;
 pub mod metric;
+mod observation;
 mod outbox;
 pub mod payment;
 mod port;
@@ -28,6 +29,7 @@ mod statistics;
 mod writer;
 
 pub use error::{LedgerError, OpenError};
+pub use observation::{Impact, Lost, ObservationSource, Observed, Part, Sampled, Whom};
 pub use outbox::{Backlog, Outbox, OutboxBatch, OutboxId};
 pub use port::{Answer, Batch, Committed, Ledger};
 pub use postgres::control::PostgresControl;

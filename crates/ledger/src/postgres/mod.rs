@@ -12,6 +12,7 @@ mod decision;
 mod failure;
 mod housekeeping;
 mod migrate;
+mod observation;
 mod outbox;
 mod partition;
 mod statistics;

@@ -18,6 +18,7 @@ use crate::error::LedgerError;
 use crate::port::Answer;
 use crate::row::Columns;
 use crate::row::attempt::{TABLE, class};
+use crate::row::observation;
 use crate::statistics::{KnownOutcome, LastOutcome, Recount, Span, StatisticsSource, Tally};
 
 /// How long counting a span may take.
@@ -31,15 +32,23 @@ macro_rules! known_class {
 }
 
 /// The names of the states in which an attempt was charged.
-fn charged() -> Vec<&'static str> {
+pub(super) fn charged() -> Vec<&'static str> {
     let all = State::ALL.into_iter();
     all.filter(|state| state.was_charged())
         .map(State::as_str)
         .collect()
 }
 
+/// The names of the states in which nobody knows by now whether an attempt charged.
+pub(super) fn unsettled() -> Vec<&'static str> {
+    let all = State::ALL.into_iter();
+    all.filter(|state| state.may_charge())
+        .map(State::as_str)
+        .collect()
+}
+
 /// A statement with its arguments.
-type Question = sqlx::query::Query<'static, sqlx::Postgres, sqlx::postgres::PgArguments>;
+pub(super) type Question = sqlx::query::Query<'static, sqlx::Postgres, sqlx::postgres::PgArguments>;
 
 /// Counts `span` in buckets of `secs` seconds.
 fn tallies(span: Span, secs: u32) -> Question {
@@ -162,7 +171,7 @@ impl PostgresLedger {
     }
 
     /// Asks what takes longer than a look-up, and reads many rows. All answers are of the same moment.
-    async fn count<const N: usize>(
+    pub(super) async fn count<const N: usize>(
         &self,
         operation: &'static str,
         questions: [Question; N],
@@ -176,14 +185,10 @@ impl PostgresLedger {
 }
 
 /// How often each bin is among `bins`, in ascending order.
-fn bin_counts(bins: &[u8]) -> Vec<(u8, u32)> {
+pub(super) fn bin_counts(bins: &[u8]) -> Vec<(u8, u32)> {
     let (pairs, _) = bins.as_chunks::<2>();
     // There are fewer bins than a byte can tell: the first byte is zero.
-    let mut bins: Vec<u8> = pairs.iter().map(|[_, bin]| *bin).collect();
-    bins.sort_unstable();
-    bins.chunk_by(u8::eq)
-        .filter_map(|same| Some((*same.first()?, u32::try_from(same.len()).ok()?)))
-        .collect()
+    observation::bin_counts(pairs.iter().map(|[_, bin]| *bin).collect())
 }
 
 /// Asks `questions` without what keeps look-ups short: here it may be right to read a partition from end to end.

@@ -12,7 +12,8 @@ mod statistics;
 use std::sync::Arc;
 
 use super::*;
-use crate::conformance::conformance;
+use crate::conformance::observing::Watched;
+use crate::conformance::{conformance, observing_conformance};
 
 async fn open_empty() -> (Arc<dyn Ledger>, ()) {
     (Arc::new(open(&database().await).await), ())
@@ -60,3 +61,9 @@ async fn number(ledger: &PostgresLedger, sql: &'static str) -> i64 {
 }
 
 conformance!(open_empty);
+
+async fn open_watched() -> (Arc<dyn Watched>, ()) {
+    (Arc::new(open(&database().await).await), ())
+}
+
+observing_conformance!(open_watched);

@@ -7,6 +7,7 @@ mod attempt;
 mod control;
 mod decision;
 mod failure;
+mod observation;
 mod open;
 mod owner;
 mod statement;

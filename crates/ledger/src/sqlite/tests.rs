@@ -8,7 +8,8 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::attempt::Recorded;
-use crate::conformance::{conformance, sample};
+use crate::conformance::observing::Watched;
+use crate::conformance::{conformance, observing_conformance, sample};
 use crate::writer::{Limits, Writer};
 
 fn at(path: &Path) -> Settings {
@@ -25,6 +26,14 @@ async fn open_empty() -> (Arc<dyn Ledger>, TempDir) {
 }
 
 conformance!(open_empty);
+
+async fn open_watched() -> (Arc<dyn Watched>, TempDir) {
+    let folder = TempDir::new().unwrap();
+    let ledger = SqliteLedger::open(&at(&folder.path().join("ledger.db"))).await;
+    (Arc::new(ledger.unwrap()), folder)
+}
+
+observing_conformance!(open_watched);
 
 fn one(name: &str) -> Batch {
     Batch {
