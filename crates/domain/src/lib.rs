@@ -13,6 +13,7 @@ pub mod catalogue;
 pub mod channel;
 pub mod channels;
 pub mod clock;
+pub mod compensation;
 pub mod control;
 pub mod country;
 pub mod decision;

@@ -1,8 +1,6 @@
 //! `ReportOutcome`: from a report to what it means, kept before it is answered.
 
-use domain::attempt::{
-    self, Claim, Event, NextStep, ProviderProfile, QueryPlan, Situation, Source, State, next_step,
-};
+use domain::attempt::{self, Claim, Event, NextStep, QueryPlan, Situation, Source, State, next_step};
 use domain::brain;
 use domain::catalogue::{Failure, FailureKind, FailureReport};
 use domain::channel::{Capabilities, Channel};
@@ -199,7 +197,9 @@ impl Routing {
 
     fn next_step(&self, case: &Case<'_>, channel: Option<&Channel>, now: Timestamp) -> NextStep {
         let Case { verified, judged, .. } = case;
-        let profile = ProviderProfile::of(channel.map_or("", |channel| channel.provider.as_str()));
+        let profile = self
+            .catalogue
+            .profile(channel.map_or("", |channel| channel.provider.as_str()));
         // A channel that left the configuration can still be asked, as far as anybody knows.
         let asked = Capabilities {
             query: true,
@@ -209,7 +209,7 @@ impl Routing {
         let Some(failure) = &judged.failure else {
             return match judged.state {
                 State::AwaitingCustomer => {
-                    NextStep::QueryFirst(QueryPlan::for_waiting_customer(profile, capabilities, now))
+                    NextStep::QueryFirst(QueryPlan::for_waiting_customer(&profile, capabilities, now))
                 }
                 _ => NextStep::None,
             };

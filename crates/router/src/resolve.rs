@@ -1,6 +1,6 @@
 //! `ResolveAttempt`: what a query, a reversal or a late notice said of an attempt that was open.
 
-use domain::attempt::{Claim, Event, ProviderProfile, QueryPlan, Source, Standing, State, next};
+use domain::attempt::{Claim, Event, QueryPlan, Source, Standing, State, next};
 use domain::catalogue::{Advice, Certainty, Failure, FailureKind, FailureReport, Reason};
 use domain::channel::Capabilities;
 use domain::outcome::OutcomeClass;
@@ -179,7 +179,9 @@ impl Routing {
             return speech::plain(v1::NextAction::None);
         }
         if state.standing() == Standing::Blocking {
-            let profile = ProviderProfile::of(channel.map_or("", |channel| channel.provider.as_str()));
+            let profile = self
+                .catalogue
+                .profile(channel.map_or("", |channel| channel.provider.as_str()));
             let asked = Capabilities {
                 query: true,
                 ..Capabilities::default()
@@ -187,8 +189,8 @@ impl Routing {
             let capabilities = channel.map_or(asked, |channel| channel.capabilities);
             let now = self.clock.now();
             return speech::query(&match state {
-                State::AwaitingCustomer => QueryPlan::for_waiting_customer(profile, capabilities, now),
-                _ => QueryPlan::for_lost_result(profile, capabilities, now),
+                State::AwaitingCustomer => QueryPlan::for_waiting_customer(&profile, capabilities, now),
+                _ => QueryPlan::for_lost_result(&profile, capabilities, now),
             });
         }
         let other = decided.after(&record.channel);

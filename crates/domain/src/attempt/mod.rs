@@ -2,6 +2,7 @@
 //!
 //! The one rule behind everything here: while an attempt may have charged, no other attempt of its payment is made.
 
+mod delays;
 mod event;
 mod next_step;
 pub mod payment;
@@ -10,9 +11,12 @@ mod query_plan;
 mod state;
 mod transition;
 
+pub use delays::{Delays, InvalidDelays, MAX_DELAY_MS, MAX_DELAYS};
 pub use event::{Claim, Event, Source};
 pub use next_step::{Limits, NextStep, OrderNumber, Situation, next_step};
+pub(crate) use profile::family;
 pub use profile::{FinalSource, ProviderProfile};
 pub use query_plan::QueryPlan;
+pub(crate) use query_plan::after;
 pub use state::{Standing, State};
 pub use transition::{Refused, next};

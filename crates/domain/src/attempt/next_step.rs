@@ -53,7 +53,7 @@ pub struct Situation<'s> {
     /// Whether the payment still wants money: not satisfied, not cancelled, not past its deadline.
     pub payment_open: bool,
     /// How the channel's provider wants to be asked.
-    pub profile: &'static ProviderProfile,
+    pub profile: ProviderProfile,
     /// What the channel's interface can do.
     pub capabilities: Capabilities,
 }
@@ -113,7 +113,7 @@ pub fn next_step(situation: &Situation<'_>, limits: &Limits, now: Timestamp, rng
     let failure = situation.failure;
     let unsettled = failure.certainty == Certainty::Unknown || !situation.earlier_settled;
     if unsettled || failure.advice == Advice::QueryFirst {
-        let plan = QueryPlan::for_lost_result(situation.profile, situation.capabilities, now);
+        let plan = QueryPlan::for_lost_result(&situation.profile, situation.capabilities, now);
         return NextStep::QueryFirst(plan);
     }
     if !situation.payment_open || failure.side == Side::Risk && failure.advice != Advice::AskCustomer {

@@ -3,6 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 use smallvec::SmallVec;
 
+use super::delays::Delays;
 use super::profile::ProviderProfile;
 use crate::channel::Capabilities;
 
@@ -21,7 +22,7 @@ impl QueryPlan {
     /// It is taken back only after the last query: most open results turn out to be successes.
     #[must_use]
     pub fn for_lost_result(profile: &ProviderProfile, capabilities: Capabilities, now: Timestamp) -> Self {
-        let query_at = schedule(profile.query_delays_ms, capabilities, now);
+        let query_at = schedule(&profile.query_delays_ms, capabilities, now);
         let earliest = after(now, profile.reverse_not_before_ms);
         let reverse = query_at.last().map_or(earliest, |&last| last.max(earliest));
         Self {
@@ -40,21 +41,25 @@ impl QueryPlan {
         now: Timestamp,
     ) -> Self {
         Self {
-            query_at: schedule(profile.customer_query_delays_ms, capabilities, now),
+            query_at: schedule(&profile.customer_query_delays_ms, capabilities, now),
             reverse_not_before: None,
         }
     }
 }
 
-fn schedule(delays_ms: &[u32], capabilities: Capabilities, now: Timestamp) -> SmallVec<[Timestamp; 8]> {
+fn schedule(delays: &Delays, capabilities: Capabilities, now: Timestamp) -> SmallVec<[Timestamp; 8]> {
     if !capabilities.query {
         return SmallVec::new();
     }
-    delays_ms.iter().map(|&delay_ms| after(now, delay_ms)).collect()
+    delays
+        .as_slice()
+        .iter()
+        .map(|&delay_ms| after(now, delay_ms))
+        .collect()
 }
 
 /// The time `delay_ms` milliseconds after `now`; the end of time instead of one beyond it.
-pub(super) fn after(now: Timestamp, delay_ms: u32) -> Timestamp {
+pub(crate) fn after(now: Timestamp, delay_ms: u32) -> Timestamp {
     now.checked_add(SignedDuration::from_millis(i64::from(delay_ms)))
         .unwrap_or(Timestamp::MAX)
 }
@@ -80,10 +85,10 @@ mod tests {
 
     #[test]
     fn a_lost_result_is_asked_for_as_the_provider_wants_it_and_taken_back_last() {
-        let plan = QueryPlan::for_lost_result(ProviderProfile::of("wechatpay_v3"), all(), NOW);
+        let plan = QueryPlan::for_lost_result(&ProviderProfile::of("wechatpay_v3"), all(), NOW);
         assert_eq!(seconds(&plan), [5, 15, 25, 35, 45]);
         assert_eq!(plan.reverse_not_before.unwrap().as_second(), 45);
-        let plan = QueryPlan::for_lost_result(ProviderProfile::of("unionpay"), all(), NOW);
+        let plan = QueryPlan::for_lost_result(&ProviderProfile::of("unionpay"), all(), NOW);
         assert_eq!(seconds(&plan), [1, 2, 4, 8, 16, 32]);
     }
 
@@ -93,7 +98,7 @@ mod tests {
             query: false,
             ..all()
         };
-        let plan = QueryPlan::for_lost_result(ProviderProfile::of("wechatpay_v3"), capabilities, NOW);
+        let plan = QueryPlan::for_lost_result(&ProviderProfile::of("wechatpay_v3"), capabilities, NOW);
         assert!(plan.query_at.is_empty());
         assert_eq!(plan.reverse_not_before.unwrap().as_second(), 15);
     }
@@ -104,13 +109,13 @@ mod tests {
             reversal: false,
             ..all()
         };
-        let plan = QueryPlan::for_lost_result(ProviderProfile::of("alipay"), capabilities, NOW);
+        let plan = QueryPlan::for_lost_result(&ProviderProfile::of("alipay"), capabilities, NOW);
         assert_eq!(plan.reverse_not_before, None);
     }
 
     #[test]
     fn a_waiting_customer_is_given_time_and_not_reversed() {
-        let plan = QueryPlan::for_waiting_customer(ProviderProfile::of("unionpay"), all(), NOW);
+        let plan = QueryPlan::for_waiting_customer(&ProviderProfile::of("unionpay"), all(), NOW);
         assert_eq!(plan.query_at.first().unwrap().as_second(), 300);
         assert_eq!(plan.reverse_not_before, None);
     }

@@ -30,6 +30,7 @@ pub use message::{Contact, CustomerMessage, ReasonText, Text};
 pub use reason::Reason;
 pub use unmapped::{Unmapped, UnmappedCode, UnmappedEntry};
 
+use crate::attempt::ProviderProfile;
 use document::{Document, SignalRow};
 use reason::PerReason;
 
@@ -59,6 +60,8 @@ pub struct Catalogue {
     providers: HashMap<Box<str>, Provider>,
     http: HashMap<u16, usize>,
     hotlines: Vec<(Box<str>, Box<str>)>,
+    /// What an operator says of providers and their families, by name.
+    profiles: Vec<(Box<str>, ProviderProfile)>,
     reasons: PerReason<ReasonText>,
     default_locale: Box<str>,
     version: Box<str>,
@@ -295,6 +298,7 @@ impl Draft {
             providers: self.providers,
             http,
             hotlines: self.hotlines,
+            profiles: Vec::new(),
             reasons,
             default_locale: message::LAST_RESORT.into(),
             version: format!("built-in {}", self.schema_version).into(),

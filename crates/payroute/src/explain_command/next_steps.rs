@@ -42,7 +42,7 @@ pub(super) fn report(code: &Code) -> FailureReport<'_> {
 /// What the router does after `code`: first in the plainest situation, then in each that makes it do something else.
 pub(super) fn steps(catalogue: &Catalogue, code: &Code) -> Vec<Step> {
     let failure = catalogue.classify(&report(code));
-    let plain = plainest(&failure, &code.provider);
+    let plain = plainest(&failure, catalogue.profile(&code.provider));
     let first = step("the first attempt failed; another channel is left", &plain);
     let others = [
         (
@@ -100,7 +100,7 @@ pub(super) fn steps(catalogue: &Catalogue, code: &Code) -> Vec<Step> {
         ..report(code)
     });
     if prepared.certainty != failure.certainty {
-        let situation = plainest(&prepared, &code.provider);
+        let situation = plainest(&prepared, catalogue.profile(&code.provider));
         steps.push(step(
             "the call only prepared a payment, and the customer got nothing to pay",
             &situation,
@@ -110,7 +110,7 @@ pub(super) fn steps(catalogue: &Catalogue, code: &Code) -> Vec<Step> {
 }
 
 /// The first attempt failed on a healthy channel, and there are others.
-fn plainest<'f>(failure: &'f Failure, provider: &str) -> Situation<'f> {
+fn plainest(failure: &Failure, profile: ProviderProfile) -> Situation<'_> {
     Situation {
         failure,
         attempt_no: 1,
@@ -120,7 +120,7 @@ fn plainest<'f>(failure: &'f Failure, provider: &str) -> Situation<'f> {
         channel_healthy: true,
         earlier_settled: true,
         payment_open: true,
-        profile: ProviderProfile::of(provider),
+        profile,
         capabilities: ABLE,
     }
 }

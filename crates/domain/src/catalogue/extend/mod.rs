@@ -1,9 +1,10 @@
-//! Catalogue documents of an operator: codes, texts and marks that are laid over the built-in ones.
+//! Catalogue documents of an operator: codes, texts, marks and providers' profiles that are laid over the built-in ones.
 //!
 //! A document says only what it changes. Whatever it leaves of a code, a text or a mark stays as it was, so a new
 //! release of the built-in catalogue reaches the deployment as well.
 
 mod code;
+mod profile;
 mod text;
 
 use std::collections::HashSet;
@@ -22,11 +23,12 @@ const MAX_TEXT: usize = 1_000;
 /// Longest version, in bytes.
 const MAX_VERSION: usize = 64;
 
-const KEYS: [&str; 6] = [
+const KEYS: [&str; 7] = [
     "version",
     "default_locale",
     "codes",
     "providers",
+    "profiles",
     "messages",
     "reasons",
 ];
@@ -86,6 +88,9 @@ impl Catalogue {
         }
         if let Some(providers) = table.get("providers") {
             self.lay_providers(&providers, &mut found);
+        }
+        if let Some(profiles) = table.get("profiles") {
+            self.lay_profiles(&profiles, &mut found);
         }
         if let Some(messages) = table.get("messages") {
             self.lay_messages(&messages, &mut found);
