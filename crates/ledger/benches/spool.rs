@@ -200,5 +200,7 @@ fn attempt(caller: u32, number: usize) -> Outcome<AttemptRecord> {
         received_at: now,
         latency_ms: 180,
         digest: [7; 32],
+        submit: None,
+        credential: None,
     })
 }

@@ -6,9 +6,11 @@
 
 use domain::amount_band::AmountBand;
 use domain::attempt::State;
+use domain::attempt::payment::Submit;
 use domain::decision::attempt_key;
 use domain::id::{AccountId, AttemptId, ChannelId, MerchantId, PaymentId};
 use domain::money::Money;
+use domain::network_retry::Fingerprint;
 use domain::outcome::OutcomeClass;
 use domain::outcome_event::{OutcomeEvent, OutcomeId};
 use jiff::Timestamp;
@@ -55,6 +57,12 @@ pub struct AttemptRecord {
     pub latency_ms: u32,
     /// SHA-256 over the reported content: tells a repeated report from a contradicting one.
     pub digest: [u8; 32],
+    /// Which submit of a guarded attempt it was; `None` when the attempt is not guarded.
+    #[serde(default)]
+    pub submit: Option<Submit>,
+    /// What the caller knows the card or token by.
+    #[serde(default)]
+    pub credential: Option<Fingerprint>,
 }
 
 impl AttemptRecord {

@@ -5,6 +5,7 @@
 mod attempts;
 pub(crate) mod control;
 pub(crate) mod observing;
+pub(crate) mod guards;
 mod payments;
 pub(crate) mod sample;
 mod writing;
@@ -102,3 +103,4 @@ macro_rules! observing_conformance {
 }
 
 pub(crate) use observing_conformance;
+pub(crate) use guards::guard_conformance;

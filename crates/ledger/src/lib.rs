@@ -5,6 +5,8 @@
 //! other processes and is a [`StatisticsSource`] to count them anew. [`Writer`] stands in front of any of them: it turns the calls of many callers into few
 //! transactions (group commit), so that "acknowledged" can mean "on the disk" at thousands of attempts a second.
 //!
+//! [`guard`] keeps a payment from being charged twice: attempts are registered there before they are submitted.
+//!
 //! [`control`] is the other half: what operators change while Payroute runs, by revision, with an audit log.
 //!
 //! Rows and statements never leave the crate: callers see the records of [`attempt`], [`decision`] and [`payment`].
@@ -15,6 +17,7 @@ mod conformance;
 pub mod control;
 pub mod decision;
 pub mod error;
+pub mod guard;
 mod judge;
 pub mod metric;
 mod observation;
@@ -30,6 +33,7 @@ mod writer;
 
 pub use error::{LedgerError, OpenError};
 pub use observation::{Impact, Lost, ObservationSource, Observed, Part, Sampled, Whom};
+pub use guard::Guards;
 pub use outbox::{Backlog, Outbox, OutboxBatch, OutboxId};
 pub use port::{Answer, Batch, Committed, Ledger};
 pub use postgres::control::PostgresControl;

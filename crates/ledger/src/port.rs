@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use crate::attempt::{AttemptRecord, Recorded, Resolution, Resolved};
 use crate::decision::DecisionRecord;
 use crate::error::LedgerError;
+use crate::guard::{Registered, Registration};
 use crate::outbox::OutboxBatch;
 use crate::payment::{Cursor, Page, PaymentRecord};
 
@@ -25,6 +26,8 @@ pub struct Batch {
     pub attempts: Vec<AttemptRecord>,
     /// Changes of attempts' states; they see the attempts of the same batch.
     pub resolutions: Vec<Resolution>,
+    /// Attempts that are about to be submitted; they see what the same batch says of earlier ones.
+    pub registrations: Vec<Registration>,
     /// Decisions; one that is there already is left as it is.
     pub decisions: Vec<DecisionRecord>,
 }
@@ -33,7 +36,10 @@ impl Batch {
     /// Whether there is nothing to write.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.attempts.is_empty() && self.resolutions.is_empty() && self.decisions.is_empty()
+        self.attempts.is_empty()
+            && self.resolutions.is_empty()
+            && self.registrations.is_empty()
+            && self.decisions.is_empty()
     }
 }
 
@@ -44,6 +50,8 @@ pub struct Committed {
     pub attempts: Vec<Recorded>,
     /// One answer for each resolution, in the order of the batch.
     pub resolutions: Vec<Resolved>,
+    /// One answer for each registration, in the order of the batch.
+    pub registrations: Vec<Registered>,
     /// The outcomes that it brought, on their way to the statistics of other processes: relay them at once. `None` when
     /// it brought none, or when the ledger has no outbox.
     pub outbox: Option<OutboxBatch>,
@@ -58,7 +66,8 @@ pub trait Ledger: Send + Sync + fmt::Debug {
     ///
     /// [`LedgerError::Unavailable`] leaves open whether all of it is there or nothing: the connection to a store may
     /// break between its commit and its answer. Writing the same batch again is safe and tells: what was kept is a
-    /// duplicate then, and a resolution that was applied is stale, its state the one it led to.
+    /// duplicate then, a resolution that was applied is stale, its state the one it led to, and what was registered is
+    /// registered again.
     ///
     /// An attempt is told from others by its merchant and name, also within the batch: the first content that comes
     /// is kept, the same content again is a duplicate, another one a conflict.

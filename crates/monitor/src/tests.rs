@@ -100,6 +100,8 @@ fn attempt(number: usize, channel: &str, class: Option<OutcomeClass>, at: Timest
         received_at: at,
         latency_ms: 100 + u32::try_from(number).unwrap(),
         digest: [0; 32],
+        submit: None,
+        credential: None,
     }
 }
 

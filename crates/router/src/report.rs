@@ -397,5 +397,7 @@ fn record(case: &Case<'_>, now: Timestamp) -> AttemptRecord {
         received_at: now,
         latency_ms: report.latency_ms,
         digest: [0; 32],
+        submit: None,
+        credential: None,
     }
 }

@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use super::history::{History, Tried};
 use super::{Rules, Verdict, later};
@@ -14,7 +15,8 @@ use crate::card_number;
 const FINGERPRINT_LEN: std::ops::RangeInclusive<usize> = 8..=128;
 
 /// What a caller knows a card or token by: the same for the same credential, on whatever channel, and not its number.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct Fingerprint(Arc<str>);
 
 /// Why a text is no fingerprint.
@@ -49,6 +51,20 @@ impl Fingerprint {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+impl TryFrom<String> for Fingerprint {
+    type Error = InvalidFingerprint;
+
+    fn try_from(text: String) -> Result<Self, InvalidFingerprint> {
+        Self::new(&text)
+    }
+}
+
+impl From<Fingerprint> for String {
+    fn from(fingerprint: Fingerprint) -> Self {
+        fingerprint.as_str().to_owned()
     }
 }
 

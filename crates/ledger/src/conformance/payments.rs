@@ -38,6 +38,7 @@ pub(crate) async fn a_payment_is_read_whole_and_in_order(ledger: Arc<dyn Ledger>
             sample::decision(3, "p2"),
             sample::decision(1, "p1"),
         ],
+        ..Batch::default()
     };
     ledger.commit(&batch).await.unwrap();
     let record = ledger.payment(&sample::merchant(), &sample::payment("p1")).await;

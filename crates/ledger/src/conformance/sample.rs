@@ -67,6 +67,8 @@ pub(crate) fn attempt(name: &str) -> AttemptRecord {
         received_at: at(0),
         latency_ms: 3_000,
         digest: [7; 32],
+        submit: None,
+        credential: None,
     }
 }
 

@@ -3,8 +3,11 @@
 use std::collections::{HashMap, HashSet};
 
 use domain::amount_band::AmountBand;
+use domain::attempt::payment::Submit;
 use domain::id::{AccountId, AttemptId, MerchantId, PaymentId};
+use domain::network_retry::Fingerprint;
 use domain::outcome::OutcomeClass;
+use jiff::Timestamp;
 use sqlx::PgConnection;
 use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::query::Query;
@@ -28,7 +31,8 @@ macro_rules! columns {
          attempt.code, attempt.sub_code, attempt.http_status, attempt.transport_event, attempt.message, \
          attempt.provider_reference, attempt.network_advice_code, attempt.reason, attempt.certainty, attempt.class, \
          attempt.state, attempt.decided_at as decided_at_us, attempt.trace_id, attempt.started_at as started_at_us, \
-         attempt.received_at as received_at_us, attempt.latency_ms, attempt.digest"
+         attempt.received_at as received_at_us, attempt.latency_ms, attempt.digest, \
+         attempt.submit, attempt.credential"
     };
 }
 pub(super) use columns;
@@ -39,7 +43,7 @@ macro_rules! written {
         "merchant_id, attempt_id, payment_id, attempt_no, decision_id, channel_id, account_id, method, issuer, region, \
          band, amount_minor, currency, result, provider, code, sub_code, http_status, transport_event, message, \
          provider_reference, network_advice_code, reason, certainty, class, state, decided_at, trace_id, started_at, \
-         received_at, latency_ms, digest"
+         received_at, latency_ms, digest, submit, credential"
     };
 }
 
@@ -92,7 +96,7 @@ async fn insert(
          $1::text[], $2::text[], $3::text[], $4::bigint[], $5::text[]::uuid[], $6::text[], $7::text[], $8::text[], $9::text[], $10::text[], $11::bigint[], $12::bigint[], $13::text[], \
          $14::text[], $15::text[], $16::text[], $17::text[], $18::bigint[], $19::text[], $20::text[], $21::text[], \
          $22::text[], $23::text[], $24::text[], $25::text[], $26::text[], $27::timestamptz[], $28::text[], \
-         $29::timestamptz[], $30::timestamptz[], $31::bigint[], $32::bytea[]) as reported (",
+         $29::timestamptz[], $30::timestamptz[], $31::bigint[], $32::bytea[], $33::text[], $34::text[]) as reported (",
         written!(),
         ")), named as (insert into attempt_name (merchant_id, attempt_id, received_at, seq) \
          select merchant_id, attempt_id, received_at, seq from given \
@@ -153,6 +157,8 @@ fn bind<'q>(
         .bind(column(rows, |a| Micros::from(a.received_at)))
         .bind(column(rows, |a| i64::from(a.latency_ms)))
         .bind(column(rows, |a| a.digest.as_slice()))
+        .bind(column(rows, |a| a.submit.map(Submit::as_str)))
+        .bind(column(rows, |a| a.credential.as_ref().map(Fingerprint::as_str)))
 }
 
 /// One field of every row.
@@ -233,4 +239,27 @@ pub(super) async fn outcomes_after(
     };
     let attempts = rows.iter().map(|row| read(row)).collect::<Result<_, _>>()?;
     Ok(Page { attempts, next })
+}
+
+/// Up to `limit` attempts with the credential that arrived at `since` or later, the newest first.
+pub(super) async fn of_credential(
+    connection: &mut PgConnection,
+    failure: &Failure,
+    (merchant, credential): (&MerchantId, &Fingerprint),
+    (since, limit): (Timestamp, u32),
+) -> Result<Vec<AttemptRecord>, LedgerError> {
+    let rows = sqlx::query(concat!(
+        "select ",
+        columns!(),
+        " from attempt where merchant_id = $1 and credential = $2 and received_at >= $3 \
+         order by received_at desc, seq desc limit $4"
+    ))
+    .bind(merchant.as_str())
+    .bind(credential.as_str())
+    .bind(Micros::from(since))
+    .bind(i64::from(limit))
+    .fetch_all(connection)
+    .await
+    .map_err(|error| failure.during("read the attempts with a credential", error))?;
+    rows.iter().map(|row| read(row)).collect()
 }

@@ -16,7 +16,7 @@ use super::failure::silent;
 use crate::error::{Cause, OpenError};
 
 /// Migrations in their order. Applied files are frozen.
-const MIGRATIONS: [(i64, &str, &str); 2] = [
+const MIGRATIONS: [(i64, &str, &str); 3] = [
     (
         1,
         "attempts and decisions",
@@ -26,6 +26,11 @@ const MIGRATIONS: [(i64, &str, &str); 2] = [
         2,
         "control",
         include_str!("../../../../migrations/postgres/0002_control.sql"),
+    ),
+    (
+        4,
+        "guard",
+        include_str!("../../../../migrations/postgres/0004_guard.sql"),
     ),
 ];
 

@@ -10,6 +10,7 @@ mod connect;
 pub(crate) mod control;
 mod decision;
 mod failure;
+mod guard;
 mod housekeeping;
 mod migrate;
 mod observation;
@@ -23,13 +24,16 @@ use std::fmt;
 use std::time::Duration;
 
 use domain::id::{AttemptId, MerchantId, PaymentId};
+use domain::network_retry::Fingerprint;
 use jiff::Timestamp;
+use sqlx::pool::PoolConnection;
 use sqlx::postgres::PgPool;
-use sqlx::{Connection, PgConnection};
+use sqlx::{Connection, PgConnection, Postgres};
 use tokio::time::timeout;
 
 use crate::attempt::AttemptRecord;
 use crate::error::{LedgerError, OpenError};
+use crate::guard::{GuardedPayment, Guards, Leaf, Unreported};
 use crate::payment::{Cursor, Page, PaymentRecord};
 use crate::port::{Answer, Batch, Committed, Ledger};
 use connect::Server;
@@ -177,6 +181,11 @@ impl PostgresLedger {
         outcome
     }
 
+    async fn connection(&self, operation: &'static str) -> Result<PoolConnection<Postgres>, LedgerError> {
+        let acquired = self.pool.acquire().await;
+        acquired.map_err(|error| self.failure.during(operation, error))
+    }
+
     async fn read_payment(
         &self,
         merchant: &MerchantId,
@@ -241,9 +250,11 @@ async fn transact(
         .begin()
         .await
         .map_err(|error| failure.setback("begin a transaction", error))?;
-    // Names before rows before decisions, each in its order: whoever waits for another holds nothing that comes later.
+    // Names before rows before guarded payments before decisions, each in its order: whoever waits for another holds nothing that comes later.
     let recorded = attempt::record(&mut transaction, failure, &batch.attempts).await?;
     let resolved = transition::resolve(&mut transaction, failure, &batch.resolutions).await?;
+    let told = (recorded.as_slice(), resolved.guarded.as_slice());
+    let registrations = guard::enter(&mut transaction, failure, batch, told).await?;
     decision::insert(&mut transaction, failure, &batch.decisions).await?;
     let outbox = outbox::append(&mut transaction, failure, batch, &recorded, resolved.news).await?;
     transaction
@@ -253,6 +264,7 @@ async fn transact(
     Ok(Committed {
         attempts: recorded,
         resolutions: resolved.answers,
+        registrations,
         outbox,
     })
 }
@@ -291,6 +303,49 @@ impl Ledger for PostgresLedger {
             // What is silent is not waited for.
             let _abandoned = timeout(READ_LIMIT, self.pool.close()).await;
             Ok(())
+        })
+    }
+}
+
+impl Guards for PostgresLedger {
+    fn guarded<'a>(
+        &'a self,
+        merchant: &'a MerchantId,
+        payment: &'a PaymentId,
+    ) -> Answer<'a, Option<GuardedPayment>> {
+        const OPERATION: &str = "read a guarded payment";
+        Box::pin(async move {
+            let name = (merchant.clone(), payment.clone());
+            let mut connection = self.connection(OPERATION).await?;
+            let read = guard::by_name(&mut connection, &self.failure, &name);
+            let outcome = timeout(READ_LIMIT, read).await;
+            let leaf = failure::settle(connection, outcome, OPERATION)?;
+            Ok(leaf.map(Leaf::into_guarded))
+        })
+    }
+
+    fn unreported(&self, due: Timestamp, limit: u32) -> Answer<'_, Vec<Unreported>> {
+        const OPERATION: &str = "read unreported attempts";
+        Box::pin(async move {
+            let mut connection = self.connection(OPERATION).await?;
+            let read = guard::unreported(&mut connection, &self.failure, due, limit);
+            let outcome = timeout(READ_LIMIT, read).await;
+            failure::settle(connection, outcome, OPERATION)
+        })
+    }
+
+    fn tried<'a>(
+        &'a self,
+        credential: (&'a MerchantId, &'a Fingerprint),
+        since: Timestamp,
+        limit: u32,
+    ) -> Answer<'a, Vec<AttemptRecord>> {
+        const OPERATION: &str = "read the attempts with a credential";
+        Box::pin(async move {
+            let mut connection = self.connection(OPERATION).await?;
+            let read = attempt::of_credential(&mut connection, &self.failure, credential, (since, limit));
+            let outcome = timeout(READ_LIMIT, read).await;
+            failure::settle(connection, outcome, OPERATION)
         })
     }
 }

@@ -13,7 +13,8 @@ use std::sync::Arc;
 
 use super::*;
 use crate::conformance::observing::Watched;
-use crate::conformance::{conformance, observing_conformance};
+use crate::conformance::guards::Guarding;
+use crate::conformance::{conformance, guard_conformance, observing_conformance};
 
 async fn open_empty() -> (Arc<dyn Ledger>, ()) {
     (Arc::new(open(&database().await).await), ())
@@ -67,3 +68,8 @@ async fn open_watched() -> (Arc<dyn Watched>, ()) {
 }
 
 observing_conformance!(open_watched);
+async fn open_guarding() -> (Arc<dyn Guarding>, ()) {
+    (Arc::new(open(&database().await).await), ())
+}
+
+guard_conformance!(open_guarding);

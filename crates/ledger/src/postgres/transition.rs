@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 
+use domain::attempt::payment::Slot;
 use domain::id::{MerchantId, PaymentId};
 use domain::outcome::OutcomeClass;
 use domain::outcome_event::OutcomeEvent;
@@ -15,6 +16,7 @@ use super::failure::{Failure, Setback};
 use super::value::{Micros, text};
 use crate::attempt::{AttemptRecord, Resolution, Resolved, Transition};
 use crate::error::LedgerError;
+use crate::guard::Guarded;
 use crate::row::{Columns, attempt, transition};
 
 /// What became of the resolutions of a batch.
@@ -24,6 +26,8 @@ pub(super) struct Outcome {
     pub(super) answers: Vec<Resolved>,
     /// What the statistics must be told.
     pub(super) news: Vec<OutcomeEvent>,
+    /// What the guard must be told.
+    pub(super) guarded: Vec<Guarded>,
 }
 
 /// An attempt whose row is locked.
@@ -58,6 +62,7 @@ pub(super) async fn resolve(
                 verdict.state.clone_from(&resolution.to_state);
                 verdict.class = verdict.class.or(resolution.class);
                 attempt.changed = true;
+                outcome.guarded.extend(guarded(&attempt.record, resolution));
                 applied.push((resolution, attempt.record.payment.clone()));
                 Resolved::Applied
             }
@@ -70,6 +75,16 @@ pub(super) async fn resolve(
         append(connection, failure, &applied).await?;
     }
     Ok(outcome)
+}
+
+/// What the guard must be told of an attempt that was changed; `None` when it is not guarded.
+fn guarded(record: &AttemptRecord, resolution: &Resolution) -> Option<Guarded> {
+    let slot = Slot {
+        attempt_no: record.attempt_no,
+        submit: record.submit?,
+    };
+    let name = (record.merchant.clone(), record.payment.clone());
+    Some(Guarded::of(resolution, name, slot))
 }
 
 /// Locks and reads the attempts that `resolutions` are about, in the order of their rows, so that two who change the

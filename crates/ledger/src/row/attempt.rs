@@ -3,8 +3,10 @@
 use std::array::TryFromSliceError;
 use std::str::FromStr;
 
+use domain::attempt::payment::Submit;
 use domain::id::{AccountId, AttemptId, ChannelId, MerchantId, PaymentId};
 use domain::money::{Currency, Money};
+use domain::network_retry::Fingerprint;
 use domain::outcome::OutcomeClass;
 use uuid::Uuid;
 
@@ -51,6 +53,8 @@ pub(crate) fn read(row: &dyn Cells) -> Result<AttemptRecord, LedgerError> {
         digest: columns.bytes("digest", |digest| -> Result<[u8; 32], TryFromSliceError> {
             digest.try_into()
         })?,
+        submit: columns.parse_some("submit", submit)?,
+        credential: columns.parse_some("credential", Fingerprint::new)?,
     })
 }
 
@@ -66,6 +70,11 @@ fn report(columns: &Columns<'_>) -> Result<Report, LedgerError> {
         provider_reference: columns.text_some("provider_reference")?,
         network_advice_code: columns.text_some("network_advice_code")?,
     })
+}
+
+/// The submit of that name.
+pub(crate) fn submit(name: &str) -> Result<Submit, String> {
+    Submit::from_name(name).ok_or_else(|| format!("`{name}` is not a submit of an attempt"))
 }
 
 /// The class of that name.

@@ -2,8 +2,11 @@
 
 use std::collections::HashMap;
 
+use domain::attempt::payment::Submit;
 use domain::id::{AccountId, AttemptId, MerchantId, PaymentId};
+use domain::network_retry::Fingerprint;
 use domain::outcome::OutcomeClass;
+use jiff::Timestamp;
 use sqlx::sqlite::SqlitePool;
 use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
 
@@ -21,7 +24,7 @@ macro_rules! columns {
         "merchant_id, attempt_id, payment_id, attempt_no, decision_id, channel_id, account_id, method, issuer, \
          region, band, amount_minor, currency, result, provider, code, sub_code, http_status, transport_event, \
          message, provider_reference, network_advice_code, reason, certainty, class, state, decided_at_us, trace_id, \
-         started_at_us, received_at_us, latency_ms, digest"
+         started_at_us, received_at_us, latency_ms, digest, submit, credential"
     };
 }
 
@@ -118,7 +121,9 @@ async fn insert(
             .push_bind(attempt.started_at.as_microsecond())
             .push_bind(attempt.received_at.as_microsecond())
             .push_bind(attempt.latency_ms)
-            .push_bind(attempt.digest.as_slice());
+            .push_bind(attempt.digest.as_slice())
+            .push_bind(attempt.submit.map(Submit::as_str))
+            .push_bind(attempt.credential.as_ref().map(Fingerprint::as_str));
     });
     query
         .build()
@@ -201,4 +206,29 @@ pub(super) async fn outcomes_after(
     };
     let attempts = rows.iter().map(|row| read(row)).collect::<Result<_, _>>()?;
     Ok(Page { attempts, next })
+}
+
+/// Up to `limit` attempts with the credential that arrived at `since` or later, the newest first.
+pub(super) async fn of_credential(
+    readers: &SqlitePool,
+    failure: &Failure,
+    (merchant, credential): (&MerchantId, &Fingerprint),
+    (since, limit): (Timestamp, u32),
+) -> Result<Vec<AttemptRecord>, LedgerError> {
+    sqlx::query(concat!(
+        "select ",
+        columns!(),
+        " from attempt where merchant_id = ? and credential = ? and received_at_us >= ? \
+         order by received_at_us desc, seq desc limit ?"
+    ))
+    .bind(merchant.as_str())
+    .bind(credential.as_str())
+    .bind(since.as_microsecond())
+    .bind(limit)
+    .fetch_all(readers)
+    .await
+    .map_err(|error| failure.during("read the attempts with a credential", error))?
+    .iter()
+    .map(|row| read(row))
+    .collect()
 }

@@ -8,6 +8,7 @@ mod control;
 mod decision;
 mod failure;
 mod observation;
+mod guard;
 mod open;
 mod owner;
 mod statement;
@@ -16,6 +17,7 @@ mod transition;
 use std::path::PathBuf;
 
 use domain::id::{AttemptId, MerchantId, PaymentId};
+use domain::network_retry::Fingerprint;
 use jiff::Timestamp;
 use sqlx::sqlite::SqlitePool;
 use sqlx::{Connection, SqliteConnection};
@@ -23,6 +25,7 @@ use tokio::sync::watch;
 
 use crate::attempt::AttemptRecord;
 use crate::error::{LedgerError, OpenError};
+use crate::guard::{GuardedPayment, Guards, Leaf, Unreported};
 use crate::payment::{Cursor, Page, PaymentRecord};
 use crate::port::{Answer, Batch, Committed, Ledger};
 use failure::Failure;
@@ -90,17 +93,21 @@ impl SqliteLedger {
             .begin_with("begin immediate")
             .await
             .map_err(|error| failure.during("begin a transaction", error))?;
-        let committed = Committed {
-            attempts: attempt::record(&mut transaction, failure, &batch.attempts).await?,
-            resolutions: transition::resolve(&mut transaction, failure, &batch.resolutions).await?,
-            outbox: None,
-        };
+        let recorded = attempt::record(&mut transaction, failure, &batch.attempts).await?;
+        let resolved = transition::resolve(&mut transaction, failure, &batch.resolutions).await?;
+        let told = (recorded.as_slice(), resolved.guarded.as_slice());
+        let registrations = guard::enter(&mut transaction, failure, batch, told).await?;
         decision::insert(&mut transaction, failure, &batch.decisions).await?;
         transaction
             .commit()
             .await
             .map_err(|error| failure.during("commit a transaction", error))?;
-        Ok(committed)
+        Ok(Committed {
+            attempts: recorded,
+            resolutions: resolved.answers,
+            registrations,
+            outbox: None,
+        })
     }
 
     async fn read_payment(
@@ -173,6 +180,38 @@ impl Ledger for SqliteLedger {
 
     fn close(&self) -> Answer<'_, ()> {
         Box::pin(self.rest())
+    }
+}
+
+impl Guards for SqliteLedger {
+    fn guarded<'a>(
+        &'a self,
+        merchant: &'a MerchantId,
+        payment: &'a PaymentId,
+    ) -> Answer<'a, Option<GuardedPayment>> {
+        Box::pin(async move {
+            let name = (merchant.clone(), payment.clone());
+            let leaf = guard::by_name(&self.readers, &self.failure, name).await?;
+            Ok(leaf.map(Leaf::into_guarded))
+        })
+    }
+
+    fn unreported(&self, due: Timestamp, limit: u32) -> Answer<'_, Vec<Unreported>> {
+        Box::pin(guard::unreported(&self.readers, &self.failure, due, limit))
+    }
+
+    fn tried<'a>(
+        &'a self,
+        credential: (&'a MerchantId, &'a Fingerprint),
+        since: Timestamp,
+        limit: u32,
+    ) -> Answer<'a, Vec<AttemptRecord>> {
+        Box::pin(attempt::of_credential(
+            &self.readers,
+            &self.failure,
+            credential,
+            (since, limit),
+        ))
     }
 }
 

@@ -1,24 +1,40 @@
 //! Changes of attempts' states: compare-and-set on the attempt, and its history.
 
+use domain::attempt::payment::Slot;
 use domain::id::{MerchantId, PaymentId};
 use domain::outcome::OutcomeClass;
 use sqlx::SqliteConnection;
+use sqlx::sqlite::SqliteRow;
 
 use super::failure::Failure;
 use crate::attempt::{Resolution, Resolved, Transition};
 use crate::error::LedgerError;
+use crate::guard::Guarded;
+use crate::row::Columns;
+use crate::row::attempt::{TABLE, submit};
 use crate::row::transition::read;
+
+/// What became of the resolutions of a batch.
+#[derive(Default)]
+pub(super) struct Outcome {
+    /// One answer for each.
+    pub(super) answers: Vec<Resolved>,
+    /// What the guard must be told.
+    pub(super) guarded: Vec<Guarded>,
+}
 
 /// Makes the changes whose attempts are in the states supposed, in their order.
 pub(super) async fn resolve(
     connection: &mut SqliteConnection,
     failure: &Failure,
     resolutions: &[Resolution],
-) -> Result<Vec<Resolved>, LedgerError> {
-    let mut answers = Vec::with_capacity(resolutions.len());
+) -> Result<Outcome, LedgerError> {
+    let mut outcome = Outcome::default();
     for resolution in resolutions {
-        let resolved = if compare_and_set(connection, failure, resolution).await? {
+        let changed = compare_and_set(connection, failure, resolution).await?;
+        let resolved = if let Some(row) = changed {
             append(connection, failure, resolution).await?;
+            outcome.guarded.extend(guarded(&row, resolution)?);
             Resolved::Applied
         } else {
             match current(connection, failure, resolution).await? {
@@ -26,28 +42,46 @@ pub(super) async fn resolve(
                 None => Resolved::UnknownAttempt,
             }
         };
-        answers.push(resolved);
+        outcome.answers.push(resolved);
     }
-    Ok(answers)
+    Ok(outcome)
+}
+
+/// What the guard must be told of an attempt that was changed; `None` when it is not guarded.
+fn guarded(row: &SqliteRow, resolution: &Resolution) -> Result<Option<Guarded>, LedgerError> {
+    let columns = Columns::of(TABLE, row);
+    let Some(submit) = columns.parse_some("submit", submit)? else {
+        return Ok(None);
+    };
+    let name = (
+        resolution.merchant.clone(),
+        columns.parse("payment_id", PaymentId::new)?,
+    );
+    let slot = Slot {
+        attempt_no: columns.whole("attempt_no")?,
+        submit,
+    };
+    Ok(Some(Guarded::of(resolution, name, slot)))
 }
 
 async fn compare_and_set(
     connection: &mut SqliteConnection,
     failure: &Failure,
     resolution: &Resolution,
-) -> Result<bool, LedgerError> {
+) -> Result<Option<SqliteRow>, LedgerError> {
     sqlx::query(
         "update attempt set state = ?, class = coalesce(class, ?) \
-         where merchant_id = ? and attempt_id = ? and state = ?",
+         where merchant_id = ? and attempt_id = ? and state = ? returning payment_id, attempt_no, submit",
     )
     .bind(&resolution.to_state)
     .bind(resolution.class.map(OutcomeClass::as_str))
     .bind(resolution.merchant.as_str())
     .bind(resolution.attempt.as_str())
     .bind(&resolution.from_state)
-    .execute(connection)
+    // To the end: the change is made when the last row has been asked for.
+    .fetch_all(connection)
     .await
-    .map(|result| result.rows_affected() > 0)
+    .map(|rows| rows.into_iter().next())
     .map_err(|error| failure.during("change the state of an attempt", error))
 }
 

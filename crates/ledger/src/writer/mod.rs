@@ -7,8 +7,8 @@
 //! With a spool ([`Builder::spool`]) a ledger that does not answer costs no outcome:
 //!
 //! - A transaction that the store refuses for now, or does not end in time, goes to the spool with all its attempts and
-//!   decisions, and its callers are answered when it is durable there. Its resolutions are refused: what they mean
-//!   depends on a state that only the store knows.
+//!   decisions, and its callers are answered when it is durable there. Its resolutions and registrations are refused:
+//!   what they mean depends on a state that only the store knows.
 //! - From then on everything goes through the spool, in order, until the drainer has brought all of it to the ledger.
 //! - A transaction that was not answered in time may have happened. It is drained all the same: the ledger knows it
 //!   again.
@@ -33,6 +33,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::attempt::{AttemptRecord, Recorded, Resolution, Resolved};
 use crate::decision::DecisionRecord;
 use crate::error::LedgerError;
+use crate::guard::{Registered, Registration};
 use crate::port::Ledger;
 use shared::{Progress, Stage};
 
@@ -41,11 +42,11 @@ pub use build::Builder;
 /// How much may wait, and how much goes into one transaction. A limit of zero counts as one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Attempts and resolutions that may wait. The next one is refused as busy.
+    /// Attempts, resolutions and registrations that may wait. The next one is refused as busy.
     pub writes: usize,
     /// Decisions that may wait. The next one is dropped and counted.
     pub decisions: usize,
-    /// Attempts and resolutions in one transaction, and as many decisions beside them.
+    /// Attempts, resolutions and registrations in one transaction, and as many decisions beside them.
     pub batch: usize,
 }
 
@@ -68,6 +69,7 @@ type Reply<T> = oneshot::Sender<Result<T, LedgerError>>;
 enum Write {
     Attempt(Box<AttemptRecord>, Reply<Recorded>),
     Resolution(Box<Resolution>, Reply<Resolved>),
+    Registration(Box<Registration>, Reply<Registered>),
     Close(Reply<()>),
 }
 
@@ -135,6 +137,18 @@ impl Writer {
     pub async fn resolve(&self, resolution: Resolution) -> Result<Resolved, LedgerError> {
         let (reply, answer) = oneshot::channel();
         self.enqueue(Write::Resolution(Box::new(resolution), reply))?;
+        answer.await.unwrap_or(Err(LedgerError::Closed))
+    }
+
+    /// Registers an attempt that is about to be submitted; answers when that is durable. Whatever else waits shares its
+    /// transaction.
+    ///
+    /// # Errors
+    /// As for [`Writer::record`], and [`LedgerError::Unavailable`] while the spool is not empty: nobody else can know
+    /// what was registered there. Nothing may be submitted then; the registration may have happened all the same.
+    pub async fn register(&self, registration: Registration) -> Result<Registered, LedgerError> {
+        let (reply, answer) = oneshot::channel();
+        self.enqueue(Write::Registration(Box::new(registration), reply))?;
         answer.await.unwrap_or(Err(LedgerError::Closed))
     }
 

@@ -17,6 +17,7 @@ use super::{Reply, Write};
 use crate::attempt::{Recorded, Resolved};
 use crate::decision::DecisionRecord;
 use crate::error::LedgerError;
+use crate::guard::Registered;
 use crate::metric;
 use crate::port::{Batch, Committed};
 
@@ -33,6 +34,7 @@ struct Gathered {
     batch: Batch,
     attempts: Vec<Reply<Recorded>>,
     resolutions: Vec<Reply<Resolved>>,
+    registrations: Vec<Reply<Registered>>,
 }
 
 /// The spool, and the drainer behind it.
@@ -164,6 +166,10 @@ impl Task {
                     gathered.batch.resolutions.push(*resolution);
                     gathered.resolutions.push(reply);
                 }
+                Write::Registration(registration, reply) => {
+                    gathered.batch.registrations.push(*registration);
+                    gathered.registrations.push(reply);
+                }
                 Write::Close(reply) => self.closers.push(reply),
             }
         }
@@ -190,7 +196,8 @@ impl Task {
         let committed = self.store.commit(&gathered.batch).await;
         self.duration.record(began.elapsed());
         let batch = &gathered.batch;
-        let rows = batch.attempts.len() + batch.resolutions.len() + batch.decisions.len();
+        let asked = batch.resolutions.len() + batch.registrations.len();
+        let rows = batch.attempts.len() + asked + batch.decisions.len();
         self.rows.record(u32::try_from(rows).unwrap_or(u32::MAX));
         match (committed, &self.spooling) {
             (Ok(committed), _) => self.answer(gathered, committed),
@@ -217,7 +224,11 @@ impl Task {
         for reply in gathered.resolutions.drain(..) {
             let _gone = reply.send(Err(behind.clone()));
         }
+        for reply in gathered.registrations.drain(..) {
+            let _gone = reply.send(Err(behind.clone()));
+        }
         gathered.batch.resolutions.clear();
+        gathered.batch.registrations.clear();
         if gathered.batch.is_empty() {
             return;
         }
@@ -235,6 +246,9 @@ impl Task {
         self.hooks.committed(&committed);
         for (reply, resolved) in gathered.resolutions.drain(..).zip(committed.resolutions) {
             let _gone = reply.send(Ok(resolved));
+        }
+        for (reply, registered) in gathered.registrations.drain(..).zip(committed.registrations) {
+            let _gone = reply.send(Ok(registered));
         }
         self.tell(gathered, committed.attempts);
     }
@@ -257,6 +271,7 @@ impl Task {
         warn!(
             attempts = gathered.attempts.len(),
             resolutions = gathered.resolutions.len(),
+            registrations = gathered.registrations.len(),
             decisions,
             cause = std::error::Error::source(error).map(tracing::field::display),
             "a transaction of the ledger failed and was refused to its callers: {error}"
@@ -267,10 +282,13 @@ impl Task {
         for reply in gathered.resolutions {
             let _gone = reply.send(Err(error.clone()));
         }
+        for reply in gathered.registrations {
+            let _gone = reply.send(Err(error.clone()));
+        }
     }
 }
 
-/// What a resolution is told while the ledger has yet to get the attempts that were spooled.
+/// What a resolution or a registration is told while the ledger has yet to get the attempts that were spooled.
 fn behind() -> LedgerError {
     LedgerError::Unavailable {
         operation: "change an attempt before what was spooled is drained",

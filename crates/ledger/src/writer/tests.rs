@@ -42,6 +42,7 @@ impl Gated {
             None => Ok(Committed {
                 attempts: vec![Recorded::New; batch.attempts.len()],
                 resolutions: vec![Resolved::Applied; batch.resolutions.len()],
+                registrations: Vec::new(),
                 outbox: None,
             }),
         }

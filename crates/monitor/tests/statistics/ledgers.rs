@@ -89,6 +89,8 @@ pub(crate) fn attempt(number: usize) -> AttemptRecord {
         received_at: at,
         latency_ms: 100,
         digest: [0; 32],
+        submit: None,
+        credential: None,
     }
 }
 

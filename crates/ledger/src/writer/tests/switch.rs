@@ -153,6 +153,7 @@ impl Ledger for Memory {
         let committed = Committed {
             attempts: batch.attempts.iter().map(|attempt| self.keep(attempt)).collect(),
             resolutions: vec![Resolved::Applied; batch.resolutions.len()],
+            registrations: Vec::new(),
             outbox: None,
         };
         Box::pin(async { Ok(committed) })
