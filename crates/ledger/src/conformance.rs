@@ -4,8 +4,8 @@
 
 mod attempts;
 pub(crate) mod control;
-pub(crate) mod observing;
 pub(crate) mod guards;
+pub(crate) mod observing;
 mod payments;
 pub(crate) mod sample;
 mod writing;
@@ -102,5 +102,5 @@ macro_rules! observing_conformance {
     };
 }
 
-pub(crate) use observing_conformance;
 pub(crate) use guards::guard_conformance;
+pub(crate) use observing_conformance;

@@ -32,8 +32,8 @@ mod statistics;
 mod writer;
 
 pub use error::{LedgerError, OpenError};
-pub use observation::{Impact, Lost, ObservationSource, Observed, Part, Sampled, Whom};
 pub use guard::Guards;
+pub use observation::{Impact, Lost, ObservationSource, Observed, Part, Sampled, Whom};
 pub use outbox::{Backlog, Outbox, OutboxBatch, OutboxId};
 pub use port::{Answer, Batch, Committed, Ledger};
 pub use postgres::control::PostgresControl;

@@ -44,11 +44,12 @@ pub(crate) struct Book {
 
 impl Leaf {
     /// A payment as it was read. Its attempts come in the order in which they were registered.
-    pub(crate) fn read(kept: Kept, registered_at: Timestamp, attempts: Vec<GuardedAttempt>) -> Self {
-        let made = attempts.iter().map(made).collect();
+    pub(crate) fn read(kept: &Kept, registered_at: Timestamp, attempts: Vec<GuardedAttempt>) -> Self {
         let kept = Kept {
-            attempts: made,
-            ..kept
+            money: kept.money,
+            order: kept.order,
+            attempts: attempts.iter().map(made).collect(),
+            satisfied_by: kept.satisfied_by,
         };
         Self {
             payment: Payment::restore(kept),

@@ -91,7 +91,7 @@ async fn insert_fresh(
                 attempts: Vec::new(),
                 satisfied_by: None,
             };
-            (name, Leaf::read(kept, of.at, Vec::new()))
+            (name, Leaf::read(&kept, of.at, Vec::new()))
         })
         .collect();
     let rows: Vec<(&Name, &Leaf)> = leaves.iter().map(|(name, leaf)| (name, leaf)).collect();
@@ -186,7 +186,7 @@ async fn lock(
     for row in &rows {
         let (name, kept, registered_at) = payment(row)?;
         let attempts = attempts.remove(&name).unwrap_or_default();
-        book.insert(name, Leaf::read(kept, registered_at, attempts));
+        book.insert(name, Leaf::read(&kept, registered_at, attempts));
     }
     Ok(())
 }
@@ -338,7 +338,7 @@ pub(super) async fn by_name(
     };
     let (name, kept, registered_at) = payment(&row)?;
     let attempts = attempts.remove(&name).unwrap_or_default();
-    Ok(Some(Leaf::read(kept, registered_at, attempts)))
+    Ok(Some(Leaf::read(&kept, registered_at, attempts)))
 }
 
 /// Up to `limit` submits that should have been reported by `due`.

@@ -12,8 +12,8 @@ mod statistics;
 use std::sync::Arc;
 
 use super::*;
-use crate::conformance::observing::Watched;
 use crate::conformance::guards::Guarding;
+use crate::conformance::observing::Watched;
 use crate::conformance::{conformance, guard_conformance, observing_conformance};
 
 async fn open_empty() -> (Arc<dyn Ledger>, ()) {

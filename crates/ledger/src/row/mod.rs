@@ -3,8 +3,8 @@
 pub(crate) mod attempt;
 pub(crate) mod attributes;
 pub(crate) mod decision;
-pub(crate) mod observation;
 pub(crate) mod guard;
+pub(crate) mod observation;
 pub(crate) mod transition;
 
 use std::fmt::Display;

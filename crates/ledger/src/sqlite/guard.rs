@@ -69,7 +69,7 @@ async fn read(
         for row in &found {
             let (name, kept, registered_at) = payment(row)?;
             let attempts = attempts.remove(&name).unwrap_or_default();
-            book.insert(name, Leaf::read(kept, registered_at, attempts));
+            book.insert(name, Leaf::read(&kept, registered_at, attempts));
         }
     }
     Ok(book)

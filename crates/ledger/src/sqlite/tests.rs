@@ -8,8 +8,8 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::attempt::Recorded;
-use crate::conformance::observing::Watched;
 use crate::conformance::guards::Guarding;
+use crate::conformance::observing::Watched;
 use crate::conformance::{conformance, guard_conformance, observing_conformance, sample};
 use crate::writer::{Limits, Writer};
 
@@ -29,6 +29,11 @@ async fn open_empty() -> (Arc<dyn Ledger>, TempDir) {
 conformance!(open_empty);
 
 async fn open_watched() -> (Arc<dyn Watched>, TempDir) {
+    let folder = TempDir::new().unwrap();
+    let ledger = SqliteLedger::open(&at(&folder.path().join("ledger.db"))).await;
+    (Arc::new(ledger.unwrap()), folder)
+}
+
 async fn open_guarding() -> (Arc<dyn Guarding>, TempDir) {
     let folder = TempDir::new().unwrap();
     let ledger = SqliteLedger::open(&at(&folder.path().join("ledger.db"))).await;
