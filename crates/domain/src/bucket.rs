@@ -21,6 +21,8 @@ pub enum Purpose {
     Attempt,
     /// The number by which an outcome is known to have been counted.
     Outcome,
+    /// What an alert is known by.
+    Alert,
 }
 
 impl Purpose {
@@ -32,6 +34,7 @@ impl Purpose {
             Self::LimitCheck => "limit-check",
             Self::Attempt => "attempt",
             Self::Outcome => "outcome",
+            Self::Alert => "alert",
         }
     }
 }

@@ -3,6 +3,7 @@
 //! Nothing here is asynchronous, touches a file or a socket, logs, or reads a clock: time and randomness
 //! are arguments. What routes in production is therefore exactly what tests, replay and simulation run.
 
+pub mod alert;
 pub mod amount_band;
 pub mod attempt;
 pub mod brain;
