@@ -48,8 +48,9 @@ struct Account {
 impl Desk {
     async fn in_force(&self) -> Result<(u64, Vec<Channel>), Problem> {
         let control = self.control().await?;
-        let providers = self.editor.providers();
-        let assembled = assemble(&control, &providers).map_err(domain::control::Refused::Invalid)?;
+        let catalogue = self.editor.catalogue();
+        let assembled =
+            assemble(&control, &catalogue.providers()).map_err(domain::control::Refused::Invalid)?;
         let channels = assembled.configuration.channels.iter();
         Ok((
             control.revision,

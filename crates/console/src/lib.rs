@@ -22,7 +22,7 @@ mod suspensions;
 use std::sync::Arc;
 
 use access::Guard;
-use domain::catalogue::Catalogue;
+use domain::catalogue::Shared as SharedCatalogue;
 use domain::clock::SharedClock;
 use ledger::Ledger;
 use ledger::control::{ControlStore, Editor};
@@ -42,7 +42,7 @@ pub struct Parts {
     /// Where health is read.
     pub live: Arc<Live>,
     /// What is known of providers.
-    pub catalogue: Arc<Catalogue>,
+    pub catalogue: SharedCatalogue,
     /// The time.
     pub clock: SharedClock,
     /// Who may read, and who may change.
@@ -63,7 +63,7 @@ impl Desk {
     fn of(parts: Parts) -> Self {
         let clock = Arc::clone(&parts.clock);
         Self {
-            editor: Editor::new(parts.control, &parts.catalogue, parts.clock),
+            editor: Editor::new(parts.control, parts.catalogue, parts.clock),
             ledger: parts.ledger,
             live: parts.live,
             clock,

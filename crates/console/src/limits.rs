@@ -47,7 +47,7 @@ struct NewLimit {
     responses((status = 200, body = Vec<Limit>), (status = "default", body = Problem)))]
 async fn list(_: Reader, State(desk): State<Desk>) -> Result<At<Json<Vec<Limit>>>, Problem> {
     let control = desk.control().await?;
-    let assembled = assemble(&control, &desk.editor.providers()).map_err(Refused::Invalid)?;
+    let assembled = assemble(&control, &desk.editor.catalogue().providers()).map_err(Refused::Invalid)?;
     let by_hand = |id: &str| control.limits.iter().any(|set| set.id() == id);
     let limits = assembled.configuration.limits.into_iter().map(|rule| Limit {
         by_hand: by_hand(&rule.id),

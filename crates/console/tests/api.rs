@@ -9,7 +9,7 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{Request, StatusCode};
 use domain::brain::{Brain, Params};
-use domain::catalogue::Catalogue;
+use domain::catalogue::{Catalogue, Shared};
 use domain::clock::ManualClock;
 use domain::snapshot::HealthSnapshot;
 use domain::window::Windows;
@@ -48,10 +48,10 @@ impl Plane {
         };
         let ledger = Arc::new(SqliteLedger::open(&settings).await.unwrap());
         let now: Timestamp = NOW.parse().unwrap();
-        let catalogue = Arc::new(Catalogue::built_in().unwrap());
+        let catalogue = Shared::new(Catalogue::built_in().unwrap());
         let clock = Arc::new(ManualClock::at(now));
         let control = Arc::clone(&ledger) as Arc<dyn ControlStore>;
-        let editor = Editor::new(Arc::clone(&control), &catalogue, clock.clone());
+        let editor = Editor::new(Arc::clone(&control), catalogue.clone(), clock.clone());
         editor.import(CHANNELS, POLICY).await.unwrap();
         let tokens = [
             ("olga", "op", &[Scope::Read, Scope::Operate][..]),

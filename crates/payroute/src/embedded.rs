@@ -6,7 +6,7 @@ use std::time::Duration;
 use access::Guard;
 use anyhow::Context as _;
 use domain::brain::{Brain, Params};
-use domain::catalogue::Catalogue;
+use domain::catalogue::Shared as SharedCatalogue;
 use domain::clock::SharedClock;
 use domain::control::{Control, assemble};
 use domain::decision::Shop;
@@ -25,6 +25,7 @@ use stats::stream::{CAPACITY, stream};
 use telemetry::probes::Readiness;
 use tokio::net::TcpListener;
 
+use crate::catalogue_files::CatalogueFiles;
 use crate::running::{GRPC, IN_FLIGHT, PROBES, REST, Running};
 use crate::serving;
 use crate::shop_files::{InvalidShop, ShopFiles, Texts};
@@ -34,7 +35,9 @@ pub(crate) struct Setup {
     /// What the shop routes by.
     pub(crate) shop: Source,
     /// What failures mean.
-    pub(crate) catalogue: Arc<Catalogue>,
+    pub(crate) catalogue: SharedCatalogue,
+    /// The files that it is kept by; `None`: it stays as it is.
+    pub(crate) catalogue_files: Option<CatalogueFiles>,
     /// The ledger's file, and how large it may grow.
     pub(crate) ledger: SqliteSettings,
     /// The keys of tokens and receipts.
@@ -141,6 +144,9 @@ pub(crate) async fn start(
         adopter.adopt(control).await;
         running.spawn(move |stop| adopter.follow(follower, stop));
     }
+    if let Some(files) = setup.catalogue_files {
+        running.spawn(move |stop| files.follow(stop));
+    }
     running.stage("the ledger", None);
     running.spawn(|stop| serving::close(writer, stop));
     running.stage("the monitor", None);
@@ -156,7 +162,7 @@ fn plane(setup: &Setup, ledger: &Arc<SqliteLedger>, live: &Arc<Live>) -> console
         control: Arc::clone(ledger) as _,
         ledger: Arc::clone(ledger) as _,
         live: Arc::clone(live),
-        catalogue: Arc::clone(&setup.catalogue),
+        catalogue: setup.catalogue.clone(),
         clock: Arc::clone(&setup.clock),
         guard: setup.guard.clone(),
     }
@@ -177,7 +183,7 @@ async fn open_shop(
     };
     let editor = Editor::new(
         Arc::clone(ledger) as _,
-        &setup.catalogue,
+        setup.catalogue.clone(),
         Arc::clone(&setup.clock),
     );
     editor.import(&texts.channels, &texts.policy).await?;
@@ -185,7 +191,7 @@ async fn open_shop(
         .control()
         .await?
         .context("the configuration was just imported")?;
-    let assembled = assemble(&control, &setup.catalogue.providers()).map_err(InvalidShop::Wrong)?;
+    let assembled = assemble(&control, &setup.catalogue.load().providers()).map_err(InvalidShop::Wrong)?;
     let shop = assembled.open(&control.breakers, brain);
     Ok((shop, Some(control)))
 }

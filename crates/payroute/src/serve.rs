@@ -5,13 +5,14 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use domain::catalogue::Shared as SharedCatalogue;
 use domain::clock::SystemClock;
 use jiff::SignedDuration;
 use ledger::SqliteSettings;
 use telemetry::listen::bind;
 use telemetry::shutdown;
 
-use crate::catalogue_files;
+use crate::catalogue_files::{self, CatalogueFiles};
 use crate::distributed;
 use crate::embedded::{self, Listeners, Setup, Source};
 use crate::listening::{access, guard};
@@ -82,12 +83,13 @@ async fn until_stopped(
 
 /// Reads everything that a start needs, so that nothing is begun with a bad configuration.
 pub(crate) fn setup(folder: &Path, settings: &Settings) -> anyhow::Result<Setup> {
-    let catalogue = Arc::new(catalogue_files::of_folder(folder)?);
+    let catalogue = SharedCatalogue::new(catalogue_files::of_folder(folder)?);
     // With the names of the files, which what is imported no longer has.
-    ShopFiles::load(folder, &settings.files, &catalogue)?;
+    ShopFiles::load(folder, &settings.files, &catalogue.load())?;
     let texts = Texts::load(folder, &settings.files)?;
     Ok(Setup {
         shop: Source::Ledger(texts),
+        catalogue_files: Some(CatalogueFiles::new(folder, catalogue.clone())),
         catalogue,
         ledger: SqliteSettings {
             path: settings.ledger.path.clone(),

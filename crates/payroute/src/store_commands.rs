@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::sync::Arc;
 
+use domain::catalogue::Shared as SharedCatalogue;
 use domain::clock::SystemClock;
 use ledger::control::{Editor, Imported};
 use ledger::{PostgresLedger, StatisticsSource};
@@ -34,12 +35,12 @@ pub(crate) async fn migrate(flags: &Flags, out: &mut impl Write) -> anyhow::Resu
 /// When something in the files is wrong, or the ledger cannot be reached.
 pub(crate) async fn import(flags: &Flags, out: &mut impl Write) -> anyhow::Result<()> {
     let settings = flags.load()?;
-    let catalogue = catalogue_files::of_folder(&flags.folder)?;
+    let catalogue = SharedCatalogue::new(catalogue_files::of_folder(&flags.folder)?);
     // With the names of the files, which what is imported no longer has.
-    ShopFiles::load(&flags.folder, &settings.files, &catalogue)?;
+    ShopFiles::load(&flags.folder, &settings.files, &catalogue.load())?;
     let texts = Texts::load(&flags.folder, &settings.files)?;
     let (ledger, _) = open_for_tools(&settings).await?;
-    let editor = Editor::new(Arc::new(ledger.control()), &catalogue, Arc::new(SystemClock));
+    let editor = Editor::new(Arc::new(ledger.control()), catalogue, Arc::new(SystemClock));
     match editor.import(&texts.channels, &texts.policy).await? {
         Imported::Unchanged => writeln!(out, "these files were imported before; nothing is changed")?,
         Imported::New(applied) => writeln!(out, "imported as revision {}", applied.control.revision)?,

@@ -90,7 +90,7 @@ impl Adopter {
 
     /// Off the threads that answer calls: a large policy takes a while to check.
     async fn assemble(&self, control: Arc<Control>) -> Result<Assembled, Unusable> {
-        let catalogue = Arc::clone(&self.routing.catalogue);
+        let catalogue = self.routing.catalogue.load_full();
         let assembled = spawn_blocking(move || assemble(&control, &catalogue.providers()));
         assembled
             .await

@@ -67,7 +67,7 @@ impl Routing {
         let message = failure.as_ref().map(|failure| {
             let reason = Reason::from_name(&failure.reason).unwrap_or(Reason::Unclassified);
             let certainty = Certainty::from_name(&failure.certainty).unwrap_or(Certainty::Unknown);
-            speech::message_for(&self.catalogue, reason, certainty, locale)
+            speech::message_for(&self.catalogue.load(), reason, certainty, locale)
         });
         let report = record.report.clone();
         v1::AttemptRecord {
@@ -109,7 +109,7 @@ impl Routing {
             v1::Result::TimedOut => FailureKind::TimedOut,
             _ => FailureKind::Failed,
         };
-        let failure = self.catalogue.classify(&FailureReport {
+        let failure = self.catalogue.load().classify(&FailureReport {
             code: report.code.as_deref(),
             sub_code: report.sub_code.as_deref(),
             http_status: report.http_status,

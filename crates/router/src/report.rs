@@ -186,10 +186,11 @@ impl Routing {
             artefact_delivered: report.artefact_delivered.unwrap_or(true),
             ..FailureReport::new(provider, kind)
         };
-        let failure = self.catalogue.classify(&failed);
+        let catalogue = self.catalogue.load();
+        let failure = catalogue.classify(&failed);
         Judged {
             class: Some(failure.class),
-            note: self.catalogue.operator_note(&failed, &failure),
+            note: catalogue.operator_note(&failed, &failure),
             ..Judged::plain(Claim::of(&failure), None)
         }
         .with(failure)
@@ -197,9 +198,8 @@ impl Routing {
 
     fn next_step(&self, case: &Case<'_>, channel: Option<&Channel>, now: Timestamp) -> NextStep {
         let Case { verified, judged, .. } = case;
-        let profile = self
-            .catalogue
-            .profile(channel.map_or("", |channel| channel.provider.as_str()));
+        let catalogue = self.catalogue.load();
+        let profile = catalogue.profile(channel.map_or("", |channel| channel.provider.as_str()));
         // A channel that left the configuration can still be asked, as far as anybody knows.
         let asked = Capabilities {
             query: true,
@@ -249,7 +249,7 @@ impl Routing {
         let channel = &case.report.channel;
         let locale = decided.locale(case.report.locale.as_deref());
         let failure = case.judged.failure.as_ref();
-        let message = |failure| speech::message(&self.catalogue, failure, case.provider, locale);
+        let message = |failure| speech::message(&self.catalogue.load(), failure, case.provider, locale);
         v1::ReportOutcomeResponse {
             duplicate: false,
             state: case.judged.state.as_str().to_owned(),

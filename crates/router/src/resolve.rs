@@ -155,7 +155,7 @@ impl Routing {
     /// What the code of a definite refusal means; `None` when there is no code, or nothing was refused.
     fn failure(&self, report: &ResolutionReport, record: &AttemptRecord, state: State) -> Option<Failure> {
         let code = report.code.as_deref().filter(|_| state == State::Declined)?;
-        let failure = self.catalogue.classify(&FailureReport {
+        let failure = self.catalogue.load().classify(&FailureReport {
             code: Some(code),
             ..FailureReport::new(&record.report.provider, FailureKind::Declined)
         });
@@ -179,9 +179,8 @@ impl Routing {
             return speech::plain(v1::NextAction::None);
         }
         if state.standing() == Standing::Blocking {
-            let profile = self
-                .catalogue
-                .profile(channel.map_or("", |channel| channel.provider.as_str()));
+            let catalogue = self.catalogue.load();
+            let profile = catalogue.profile(channel.map_or("", |channel| channel.provider.as_str()));
             let asked = Capabilities {
                 query: true,
                 ..Capabilities::default()
@@ -223,7 +222,7 @@ impl Routing {
         }
         if let Some(failure) = failure {
             return Some(speech::message(
-                &self.catalogue,
+                &self.catalogue.load(),
                 failure,
                 &record.report.provider,
                 locale,
@@ -236,7 +235,12 @@ impl Routing {
             }
             _ => (Reason::ProviderTimeout, Certainty::Unknown),
         };
-        Some(speech::message_for(&self.catalogue, reason, certainty, locale))
+        Some(speech::message_for(
+            &self.catalogue.load(),
+            reason,
+            certainty,
+            locale,
+        ))
     }
 }
 

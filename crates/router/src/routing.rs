@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use domain::catalogue::Catalogue;
+use domain::catalogue::Shared as SharedCatalogue;
 use domain::clock::SharedClock;
 use domain::control::{Assembled, Override};
 use domain::decision::Shop;
@@ -32,7 +32,7 @@ pub struct Parts {
     /// The brain and the health snapshot.
     pub live: Arc<Live>,
     /// What failures mean.
-    pub catalogue: Arc<Catalogue>,
+    pub catalogue: SharedCatalogue,
     /// The keys of tokens and receipts.
     pub keyring: Keyring,
     /// The writing side of the ledger.
@@ -55,7 +55,7 @@ pub struct Routing {
     pub(crate) shop: ArcSwap<Shop>,
     pub(crate) desk: Mutex<Desk>,
     pub(crate) live: Arc<Live>,
-    pub(crate) catalogue: Arc<Catalogue>,
+    pub(crate) catalogue: SharedCatalogue,
     pub(crate) keyring: Keyring,
     pub(crate) writer: Writer,
     pub(crate) ledger: Arc<dyn Ledger>,

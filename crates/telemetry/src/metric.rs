@@ -30,6 +30,8 @@ pub const PANIC: &str = "payroute_panic_mode";
 pub const DUPLICATES: &str = "payroute_outcome_duplicates_total";
 /// Outcomes that came too late for the window they belong to.
 pub const LATE: &str = "payroute_outcome_late_total";
+/// Catalogue documents that could not be used when they changed.
+pub const CATALOGUE_REFUSED: &str = "payroute_catalogue_refused_total";
 /// How far the machine's own clock is ahead of the fleet's.
 pub const CLOCK_OFFSET: &str = "payroute_clock_offset_seconds";
 /// How far the statistics are behind the end of the outcome stream: the partition that is behind most.
@@ -135,6 +137,10 @@ fn describe() {
     );
     describe_counter!(DUPLICATES, "Outcomes reported again and not counted again.");
     describe_counter!(LATE, "Outcomes that came too late for their window.");
+    describe_counter!(
+        CATALOGUE_REFUSED,
+        "Changes of catalogue documents that could not be used; the last good one stays."
+    );
     describe_gauge!(
         CLOCK_OFFSET,
         Unit::Seconds,

@@ -15,6 +15,7 @@ mod message;
 mod operator_note;
 mod outcome_class;
 mod reason;
+mod shared;
 mod unmapped;
 
 use std::collections::{HashMap, HashSet};
@@ -28,6 +29,7 @@ pub(crate) use locale::{closeness, is_tag};
 pub use judgement::{Advice, Certainty, Confidence, HealthScope, HealthSignal, Side};
 pub use message::{Contact, CustomerMessage, ReasonText, Text};
 pub use reason::Reason;
+pub use shared::Shared;
 pub use unmapped::{Unmapped, UnmappedCode, UnmappedEntry};
 
 use crate::attempt::ProviderProfile;

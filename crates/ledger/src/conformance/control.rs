@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use domain::catalogue::Catalogue;
+use domain::catalogue::{Catalogue, Shared};
 use domain::clock::ManualClock;
 use domain::control::{Actor, Change, Control, Kind, Refused};
 use domain::suspension::Scope;
@@ -26,7 +26,7 @@ pub(crate) fn editor(store: &Store) -> Editor {
     let clock = ManualClock::at(at(1_000));
     Editor::new(
         Arc::clone(store),
-        &Catalogue::built_in().unwrap(),
+        Shared::new(Catalogue::built_in().unwrap()),
         Arc::new(clock),
     )
 }

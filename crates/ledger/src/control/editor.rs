@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use domain::catalogue::Catalogue;
+use domain::catalogue::{Catalogue, Shared as SharedCatalogue};
 use domain::clock::SharedClock;
 use domain::control::{Actor, Applied, Change, Circumstances, Control, Document, Kind, Refused, apply};
 use jiff::Timestamp;
@@ -51,7 +51,7 @@ pub enum Imported {
 #[derive(Clone, Debug)]
 pub struct Editor {
     store: Arc<dyn ControlStore>,
-    providers: Arc<[String]>,
+    catalogue: SharedCatalogue,
     clock: SharedClock,
 }
 
@@ -61,17 +61,16 @@ struct Request {
     change: Change,
     by: Actor,
     at: Timestamp,
-    providers: Arc<[String]>,
+    catalogue: Arc<Catalogue>,
 }
 
 impl Editor {
     /// An editor of what `store` holds, for channels of the providers that `catalogue` knows.
     #[must_use]
-    pub fn new(store: Arc<dyn ControlStore>, catalogue: &Catalogue, clock: SharedClock) -> Self {
-        let providers = catalogue.providers().into_iter().map(ToOwned::to_owned);
+    pub fn new(store: Arc<dyn ControlStore>, catalogue: SharedCatalogue, clock: SharedClock) -> Self {
         Self {
             store,
-            providers: providers.collect(),
+            catalogue,
             clock,
         }
     }
@@ -82,10 +81,10 @@ impl Editor {
         &self.store
     }
 
-    /// The providers that channels may name.
+    /// The catalogue whose providers channels may name.
     #[must_use]
-    pub fn providers(&self) -> Vec<&str> {
-        self.providers.iter().map(String::as_str).collect()
+    pub fn catalogue(&self) -> Arc<Catalogue> {
+        self.catalogue.load_full()
     }
 
     /// Makes `change`. With `expected`, only when that is the present revision; without, whatever others do meanwhile.
@@ -163,7 +162,7 @@ impl Editor {
             by: by.clone(),
             // As exact as it is kept, so that what is answered is what is read back.
             at: Timestamp::from_microsecond(now.as_microsecond()).unwrap_or(now),
-            providers: Arc::clone(&self.providers),
+            catalogue: self.catalogue(),
         }
     }
 
@@ -198,9 +197,8 @@ impl Request {
         before: Option<&Control>,
         policy: Option<&Document>,
     ) -> Result<(Applied, Write), Refused> {
-        let providers: Vec<&str> = self.providers.iter().map(String::as_str).collect();
         let with = Circumstances {
-            providers: &providers,
+            providers: &self.catalogue.providers(),
             by: &self.by,
             now: self.at,
             policy,

@@ -15,7 +15,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::catalogue::Catalogue;
+use domain::catalogue::{Catalogue, Shared as SharedCatalogue};
 use domain::clock::SystemClock;
 use jiff::SignedDuration;
 use ledger::SqliteSettings;
@@ -113,10 +113,11 @@ fn show(out: &mut impl Write, connections: u16, subject: Subject, figures: &Figu
 
 /// An embedded Payroute of the example shop, and where it answers gRPC.
 async fn start(data: &Path, telemetry: &telemetry::Guard) -> anyhow::Result<(SocketAddr, Running)> {
-    let catalogue = Arc::new(Catalogue::built_in()?);
+    let catalogue = SharedCatalogue::new(Catalogue::built_in()?);
     let setup = Setup {
-        shop: Source::Fixed(ShopFiles::example(&catalogue)?),
+        shop: Source::Fixed(ShopFiles::example(&catalogue.load())?),
         catalogue,
+        catalogue_files: None,
         ledger: SqliteSettings {
             path: data.join("payroute.db"),
             max_bytes: None,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use domain::catalogue::Catalogue;
+use domain::catalogue::{Catalogue, Shared as SharedCatalogue};
 use domain::channel::Channel;
 use domain::channels::{Channels, Configuration};
 use domain::clock::SystemClock;
@@ -35,12 +35,13 @@ pub(super) fn world(seconds: u32, seed: u64) -> anyhow::Result<World> {
 
 /// An embedded Payroute for the example shop, which keeps its ledger and its keys in `folder`.
 pub(super) fn setup(world: &World, folder: &Path) -> anyhow::Result<Setup> {
-    let catalogue = Arc::new(Catalogue::built_in()?);
-    let mut shop = ShopFiles::example(&catalogue)?;
+    let catalogue = SharedCatalogue::new(Catalogue::built_in()?);
+    let mut shop = ShopFiles::example(&catalogue.load())?;
     shop.configuration = simulated(shop.configuration, world)?;
     Ok(Setup {
         shop: Source::Fixed(shop),
         catalogue,
+        catalogue_files: None,
         ledger: SqliteSettings {
             path: folder.join("payroute.db"),
             max_bytes: None,

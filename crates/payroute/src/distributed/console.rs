@@ -24,7 +24,7 @@ pub(super) async fn add(
         control: Arc::clone(&stores.control),
         ledger: Arc::clone(&stores.ledger) as Arc<dyn Ledger>,
         live: Arc::clone(&watching.live),
-        catalogue: Arc::clone(&stores.catalogue),
+        catalogue: stores.catalogue.clone(),
         clock: Arc::clone(&stores.clock),
         guard,
     };

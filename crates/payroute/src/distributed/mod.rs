@@ -96,7 +96,7 @@ pub(crate) async fn start(
     if services.monitor {
         monitor::add(&mut running, &stores).await?;
     }
-    stores.follow_time(&mut running);
+    stores.follow(&mut running);
     let admin = listen("listen.admin", settings.listen.admin, settings).await?;
     running.addresses.push((PROBES, admin.local_addr()?));
     let probes = crate::serving::probes(&running, telemetry, guard);

@@ -89,7 +89,7 @@ impl News {
 
 /// The channels of a control state; none when it cannot be used, which the routers say loudly.
 fn channels(stores: &Stores, control: &Control) -> HashSet<ChannelId> {
-    let assembled = assemble(control, &stores.catalogue.providers());
+    let assembled = assemble(control, &stores.catalogue.load().providers());
     let channels = assembled.map(|assembled| assembled.configuration.channels);
     channels.map_or_else(
         |_| HashSet::new(),
@@ -107,7 +107,7 @@ impl Teacher for Ledgered {
     async fn blank(&self) -> Brain {
         let control = Arc::clone(&self.present.borrow());
         let mut brain = Brain::new(Params::default());
-        if let Ok(assembled) = assemble(&control, &self.stores.catalogue.providers()) {
+        if let Ok(assembled) = assemble(&control, &self.stores.catalogue.load().providers()) {
             // The shop is for routers: only what it tells the brain is wanted.
             drop(assembled.open(&control.breakers, &mut brain));
         }

@@ -38,7 +38,7 @@ pub(super) async fn add(
     let routing = Arc::new(Routing::new(Parts {
         shop: watching.shop.clone(),
         live: Arc::clone(&watching.live),
-        catalogue: Arc::clone(&stores.catalogue),
+        catalogue: stores.catalogue.clone(),
         keyring: token_keys::load_or_make(&settings.token.keys_file)?,
         writer: writer.clone(),
         ledger: Arc::clone(&stores.ledger) as Arc<dyn Ledger>,

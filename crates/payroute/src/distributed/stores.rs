@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use domain::catalogue::Catalogue;
+use domain::catalogue::Shared as SharedCatalogue;
 use domain::clock::SharedClock;
 use domain::control::Control;
 use ledger::control::ControlStore;
@@ -15,7 +15,7 @@ use url::Url;
 
 use super::Services;
 use super::time::FleetClock;
-use crate::catalogue_files;
+use crate::catalogue_files::{self, CatalogueFiles};
 use crate::running::Running;
 use crate::settings::Settings;
 
@@ -29,7 +29,9 @@ pub(crate) struct Stores {
     pub(super) ledger: Arc<PostgresLedger>,
     pub(super) control: Arc<dyn ControlStore>,
     pub(super) statistics: Store,
-    pub(super) catalogue: Arc<Catalogue>,
+    pub(super) catalogue: SharedCatalogue,
+    /// The configuration folder.
+    folder: PathBuf,
     /// The fleet's time.
     pub(super) clock: SharedClock,
     /// The same, to be told what the ledger's server shows.
@@ -55,17 +57,20 @@ impl Stores {
             control: Arc::new(ledger.control()),
             ledger,
             statistics,
-            catalogue: Arc::new(catalogue_files::of_folder(folder)?),
+            catalogue: SharedCatalogue::new(catalogue_files::of_folder(folder)?),
+            folder: folder.to_owned(),
             clock: Arc::clone(&time) as SharedClock,
             time,
             settings: settings.clone(),
         })
     }
 
-    /// Keeps the clock by the ledger's, in the present stage of `running`.
-    pub(super) fn follow_time(&self, running: &mut Running) {
+    /// Keeps the clock by the ledger's, and the catalogue by its files, in the present stage of `running`.
+    pub(super) fn follow(&self, running: &mut Running) {
         let (time, ledger) = (Arc::clone(&self.time), Arc::clone(&self.ledger));
         running.spawn(move |stop| time.follow(ledger, stop));
+        let files = CatalogueFiles::new(&self.folder, self.catalogue.clone());
+        running.spawn(move |stop| files.follow(stop));
     }
 
     /// The file that the last control state is kept in.

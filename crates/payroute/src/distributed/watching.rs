@@ -45,7 +45,7 @@ impl Watching {
     /// Begins with what the stores know, or with what this process last knew.
     pub(super) async fn begin(stores: &Stores) -> anyhow::Result<Self> {
         let control = stores.last_control().await?;
-        let assembled = assemble(&control, &stores.catalogue.providers())
+        let assembled = assemble(&control, &stores.catalogue.load().providers())
             .map_err(|wrong| {
                 anyhow::anyhow!(
                     "{}",

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use domain::brain::Forced;
-use domain::catalogue::Catalogue;
+use domain::catalogue::{Catalogue, Shared};
 use domain::control::{Actor, Change, Control, Document, Kind, assemble};
 use domain::limit::{Measure, Rule, Scope as LimitScope};
 use domain::suspension::Scope;
@@ -121,7 +121,11 @@ impl Scene {
         let shelf = Arc::new(Shelf::default());
         let store: Arc<dyn ControlStore> = Arc::clone(&shelf) as _;
         let clock = Arc::clone(&desk.clock) as _;
-        let editor = Editor::new(Arc::clone(&store), &Catalogue::built_in().unwrap(), clock);
+        let editor = Editor::new(
+            Arc::clone(&store),
+            Shared::new(Catalogue::built_in().unwrap()),
+            clock,
+        );
         let stop = CancellationToken::new();
         let adopter = Adopter::new(Arc::clone(&desk.routing), file);
         let following = tokio::spawn(adopter.follow(Follower::new(store, 0), stop.clone()));
@@ -372,7 +376,11 @@ async fn a_change_in_the_ledger_is_adopted() {
     };
     let store: Arc<dyn ControlStore> = Arc::new(SqliteLedger::open(&settings).await.unwrap());
     let clock = Arc::clone(&desk.clock) as _;
-    let editor = Editor::new(Arc::clone(&store), &Catalogue::built_in().unwrap(), clock);
+    let editor = Editor::new(
+        Arc::clone(&store),
+        Shared::new(Catalogue::built_in().unwrap()),
+        clock,
+    );
     let adopter = Adopter::new(Arc::clone(&desk.routing), None);
     let mut follower = Follower::new(store, 0);
     let [channels, policy] = documents(1);

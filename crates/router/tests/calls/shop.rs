@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use domain::brain::{Brain, Params};
-use domain::catalogue::Catalogue;
+use domain::catalogue::{Catalogue, Shared};
 use domain::channels;
 use domain::clock::{Clock, ManualClock};
 use domain::decision::Shop;
@@ -93,7 +93,7 @@ impl Desk {
         let parts = Parts {
             shop,
             live: Arc::clone(&live),
-            catalogue: Arc::new(Catalogue::built_in().unwrap()),
+            catalogue: Shared::new(Catalogue::built_in().unwrap()),
             keyring: Keyring::new(&[key]).unwrap(),
             writer,
             ledger: Arc::clone(&ledger) as Arc<dyn Ledger>,
