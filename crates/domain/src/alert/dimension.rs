@@ -18,8 +18,6 @@ named! {
         Method = "method",
         /// The customer's bank; outcomes without one are left out.
         Issuer = "issuer",
-        /// The amount band, as learning has it.
-        AmountBand = "amount_band",
         /// The customer's region; outcomes without one are left out.
         Region = "region",
         /// The merchant.
@@ -55,6 +53,12 @@ impl Scope {
     /// The dimensions with their values, in the order of their names' declaration.
     pub fn iter(&self) -> impl Iterator<Item = (Dimension, &str)> {
         self.0.iter().map(|(dimension, value)| (*dimension, &**value))
+    }
+
+    /// What it says of `dimensions` alone; `None` when it does not say all of them.
+    pub(super) fn narrowed(&self, dimensions: &[Dimension]) -> Option<Self> {
+        let part = |by: &Dimension| Some((*by, self.0.get(by)?.clone()));
+        dimensions.iter().map(part).collect::<Option<_>>().map(Self)
     }
 
     /// Whether it tells apart exactly `dimensions`.

@@ -70,7 +70,7 @@ impl Judge<'_> {
                 quiet_below,
                 quiet_secs,
             } => {
-                let is_quiet = self.span(quiet_secs)?.outcomes.counts.total() < quiet_below;
+                let is_quiet = self.span(quiet_secs)?.total() < quiet_below;
                 let share = self.share_of_counts(&self.latest(outcomes, within_secs));
                 let crossed =
                     is_quiet && share.total >= check.min_volume && self.is_over(share, check.statistic);
@@ -120,7 +120,7 @@ impl Judge<'_> {
             }
             Nature::Absence => {
                 let was_expected = span.expected.is_some_and(|expected| expected >= check.min_volume);
-                let is_silent = was_expected && span.outcomes.counts.total() == 0;
+                let is_silent = was_expected && span.total() == 0;
                 is_silent.then_some(Measured {
                     value: 0,
                     volume: 0,
@@ -140,7 +140,7 @@ impl Judge<'_> {
         let Some(span) = self.span(resolve.window_secs) else {
             return false;
         };
-        let outcomes = span.outcomes.counts.total();
+        let outcomes = span.total();
         match self.rule.metric.nature() {
             Nature::Share => {
                 let share = self.share(span);
@@ -195,7 +195,7 @@ impl Judge<'_> {
                 })
             }
             Nature::Absence => {
-                let volume = span.outcomes.counts.total();
+                let volume = span.total();
                 Some(Measured {
                     value: u64::from(volume),
                     volume,
@@ -215,13 +215,18 @@ impl Judge<'_> {
     }
 
     fn share(&self, span: &Span) -> Share {
-        if self.rule.metric == Metric::SwitchRate {
-            return Share {
-                bad: span.switches.min(span.decisions),
-                total: span.decisions,
-            };
+        let total = span.total();
+        match self.rule.metric {
+            Metric::SwitchRate => Share {
+                bad: span.switches.min(total),
+                total,
+            },
+            Metric::UnknownRate => Share {
+                bad: span.unknown.min(total),
+                total,
+            },
+            _ => self.share_of_counts(&span.outcomes.counts),
         }
-        self.share_of_counts(&span.outcomes.counts)
     }
 
     fn share_of_counts(&self, counts: &Counts) -> Share {
@@ -229,8 +234,8 @@ impl Judge<'_> {
         let bad = match self.rule.metric {
             Metric::TechnicalSuccess => counts.technical_failures(),
             Metric::BusinessSuccess => total.saturating_sub(counts.success),
-            Metric::UnknownRate => counts.timeout,
-            Metric::SwitchRate
+            Metric::UnknownRate
+            | Metric::SwitchRate
             | Metric::LatencyP95
             | Metric::Volume
             | Metric::SilentChannel
@@ -245,16 +250,17 @@ impl Judge<'_> {
         Share { bad, total }
     }
 
-    /// The latest outcomes, at most so many, and none older than `within_secs`.
+    /// The latest outcomes: so many, with the rest of the portion that the last of them is in, and none older than
+    /// `within_secs`.
     fn latest(&self, outcomes: u32, within_secs: u32) -> Counts {
         let within = SignedDuration::from_secs(i64::from(within_secs));
         let is_late = |at: Timestamp| self.now.duration_since(at) <= within;
         let mut counts = Counts::default();
-        let most = usize::try_from(outcomes).unwrap_or(usize::MAX);
-        for (at, class) in self.seen.latest.iter().take(most) {
-            if is_late(*at) {
-                counts.add(*class);
+        for (_, portion) in self.seen.latest.iter().take_while(|(at, _)| is_late(*at)) {
+            if counts.total() >= outcomes {
+                break;
             }
+            counts.merge(portion);
         }
         counts
     }
@@ -262,7 +268,7 @@ impl Judge<'_> {
     /// A figure of the outcomes in `span`, and of how many; `None` when there is none.
     fn figure(&self, span: &Span) -> Option<(u64, u32)> {
         if self.rule.metric == Metric::Volume {
-            let total = span.outcomes.counts.total();
+            let total = span.total();
             return Some((u64::from(total), total));
         }
         let latencies = &span.outcomes.latencies;

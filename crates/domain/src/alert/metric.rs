@@ -1,5 +1,6 @@
 //! What a rule looks at.
 
+use super::dimension::Dimension;
 use crate::named::named;
 
 named! {
@@ -11,9 +12,9 @@ named! {
         BusinessSuccess = "business_success",
         /// 95 % of the answers came within this time.
         LatencyP95 = "latency_p95_ms",
-        /// The share of outcomes that are not known: timeouts.
+        /// The share of attempts that may have charged, which nobody knows.
         UnknownRate = "unknown_rate",
-        /// The share of decisions that switched the channel.
+        /// The share of attempts that were not the first at their payment.
         SwitchRate = "switch_rate",
         /// How many outcomes there were.
         Volume = "volume",
@@ -105,6 +106,28 @@ impl Metric {
     #[must_use]
     pub const fn is_gauge(self) -> bool {
         matches!(self.nature(), Nature::Gauge)
+    }
+
+    /// Whether single outcomes say it, so that the latest of them can be looked at.
+    pub(super) const fn is_of_outcomes(self) -> bool {
+        matches!(self, Self::TechnicalSuccess | Self::BusinessSuccess)
+    }
+
+    /// What alone it can be told apart by; `None` for whatever one likes.
+    pub(super) const fn only_by(self) -> Option<&'static [Dimension]> {
+        match self {
+            Self::FailureStreak | Self::TimeoutStreak | Self::ChannelDown => {
+                Some(&[Dimension::Provider, Dimension::Channel])
+            }
+            Self::DeadLetters | Self::SnapshotAge | Self::CompensationAge | Self::Spool => Some(&[]),
+            Self::TechnicalSuccess
+            | Self::BusinessSuccess
+            | Self::LatencyP95
+            | Self::UnknownRate
+            | Self::SwitchRate
+            | Self::Volume
+            | Self::SilentChannel => None,
+        }
     }
 
     /// Whether less of it is worse.

@@ -5,8 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::outcome::OutcomeClass;
-use crate::window::Statistics;
+use crate::window::{Counts, Statistics};
 
 /// What somebody who looked has found.
 #[derive(Clone, Debug, PartialEq)]
@@ -24,9 +23,9 @@ pub enum Reading {
 pub struct Observation {
     /// What was seen in the last so many seconds: at least [`Rule::spans`](super::Rule::spans).
     pub spans: BTreeMap<u32, Span>,
-    /// The latest outcomes, the latest first, with the times at which they were received: at least
+    /// The latest outcomes, the latest first, in portions that were received at about the same time: at least
     /// [`Rule::latest`](super::Rule::latest) of them, as far as they lie within an hour.
-    pub latest: Vec<(Timestamp, OutcomeClass)>,
+    pub latest: Vec<(Timestamp, Counts)>,
     /// When the latest outcome was received, however long ago; `None` when it is not known.
     pub latest_at: Option<Timestamp>,
     /// Technical failures and timeouts in a row.
@@ -42,9 +41,9 @@ pub struct Observation {
 pub struct Span {
     /// Outcomes by class, and how long they took.
     pub outcomes: Statistics,
-    /// Decisions of Route.
-    pub decisions: u32,
-    /// Those among them that went to another channel than the attempt before.
+    /// Those among them that may have charged, which nobody knows by now.
+    pub unknown: u32,
+    /// Those among them that were not the first attempt at their payment: it was moved, or tried again.
     pub switches: u32,
     /// How many outcomes such a span holds at this time of the day; `None` when nothing is known of that.
     pub expected: Option<u32>,
@@ -59,4 +58,19 @@ pub struct Measured {
     pub volume: u32,
     /// Over how many seconds; 0 for what stands at a moment.
     pub span_secs: u32,
+}
+
+impl Span {
+    /// How many outcomes.
+    #[must_use]
+    pub fn total(&self) -> u32 {
+        self.outcomes.counts.total()
+    }
+
+    /// Adds what was seen in `other`; what is expected stays.
+    pub fn merge(&mut self, other: &Self) {
+        self.outcomes.merge(&other.outcomes);
+        self.unknown = self.unknown.saturating_add(other.unknown);
+        self.switches = self.switches.saturating_add(other.switches);
+    }
 }

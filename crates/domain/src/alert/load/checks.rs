@@ -127,9 +127,8 @@ fn read_look(table: &Table<'_>, usual: Usual, found: &mut Findings) -> Option<Lo
         return Some(Look::Window { secs });
     }
     let has_share = usual.metric.nature() == Nature::Share;
-    let counts_outcomes = has_share && usual.metric != Metric::SwitchRate;
-    if !has_share || (*kind == "latest" && !counts_outcomes) {
-        table.refuse_key(kind, found, format!("`{}` has `window` only", usual.metric));
+    if !has_share || (*kind == "latest" && !usual.metric.is_of_outcomes()) {
+        table.refuse_key(kind, found, format!("`{}` cannot be looked at so", usual.metric));
         return None;
     }
     if *kind == "latest" {
@@ -224,7 +223,7 @@ pub(super) fn read_resolve(
     for key in ["margin", "window", "min_volume", "latest"] {
         let fits = match key {
             "margin" => !matches!(nature, Nature::Absence | Nature::Streak),
-            "latest" => nature == Nature::Share && usual.metric != Metric::SwitchRate,
+            "latest" => usual.metric.is_of_outcomes(),
             _ => nature != Nature::Gauge,
         };
         if table.get(key).is_some() && !fits {
@@ -263,11 +262,10 @@ fn usual_resolve(metric: Metric, checks: &[Check]) -> Resolve {
         Nature::Streak => (0, 1_800, 1),
         Nature::Gauge => (0, 0, 0),
     };
-    let counts_outcomes = metric.nature() == Nature::Share && metric != Metric::SwitchRate;
     Resolve {
         margin,
         window_secs,
         min_volume,
-        latest: if counts_outcomes { 50 } else { 0 },
+        latest: if metric.is_of_outcomes() { 50 } else { 0 },
     }
 }

@@ -80,6 +80,14 @@ pub(super) fn read(field: &Field<'_>, receivers: Option<&[&str]>, found: &mut Fi
     let grouping = read_grouping(group.as_ref(), &by, found);
     // What follows means something for a metric only.
     let metric = metric?;
+    if metric.only_by().is_some_and(|only| only != by) {
+        let expected = if metric.only_by() == Some(&[]) {
+            "overall"
+        } else {
+            "channel"
+        };
+        table.refuse_key("by", found, format!("`{metric}` is known by `{expected}` only"));
+    }
     let usual = read_usual(&table, metric, found);
     let checks = checks::read(&table, usual, found);
     Some(Rule {
@@ -112,13 +120,13 @@ fn read_name(field: &Field<'_>, found: &mut Findings) -> Option<Box<str>> {
     Some(name)
 }
 
-/// What is told apart. A segment is what learning goes by; a channel is told apart with its provider, which is what
+/// What is told apart. A segment is a method and an issuer; a channel is told apart with its provider, which is what
 /// alerts are grouped by.
 fn read_by(field: &Field<'_>, found: &mut Findings) -> Vec<Dimension> {
     match field.value() {
         Value::Text(text) if text == "overall" => return Vec::new(),
         Value::Text(text) if text == "segment" => {
-            return vec![Dimension::Method, Dimension::Issuer, Dimension::AmountBand];
+            return vec![Dimension::Method, Dimension::Issuer];
         }
         _ => {}
     }

@@ -1,5 +1,6 @@
 //! What rules, alerts and messages do together, in simulated time.
 
+mod counted;
 mod life;
 mod properties;
 mod telling;

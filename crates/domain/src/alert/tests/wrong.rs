@@ -70,7 +70,7 @@ fn a_burn_that_can_never_fire_is_refused() {
 fn what_a_metric_does_not_have_is_refused() {
     for (lines, expected) in [
         (
-            "metric: failure_streak, at_least: 5, checks: []",
+            "metric: failure_streak, by: channel, at_least: 5, checks: []",
             "it has no checks",
         ),
         (
@@ -83,7 +83,7 @@ fn what_a_metric_does_not_have_is_refused() {
         ),
         (
             "metric: volume, below: 5, checks: [{latest: 50, within: 1h, when_fewer_than: 5, in: 5m}]",
-            "has `window` only",
+            "cannot be looked at so",
         ),
         (
             "metric: silent_channel, below: 5, checks: [{window: 5m, min_volume: 10}]",
@@ -102,8 +102,12 @@ fn what_a_metric_does_not_have_is_refused() {
             "(put it in quotes)",
         ),
         (
-            "metric: dead_letters, above: 0, group: {by: provider}",
+            "metric: volume, below: 1, checks: [{window: 1m}], group: {by: provider}",
             "does not tell apart each `provider`",
+        ),
+        (
+            "metric: spool, above: 5%, by: channel",
+            "`spool` is known by `overall` only",
         ),
         (
             "metric: dead_letters, above: 0, keep_firing_for: 5s",
