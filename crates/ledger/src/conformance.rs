@@ -2,6 +2,7 @@
 //!
 //! `open` is an `async fn() -> (Arc<dyn Ledger>, T)` that gives an empty ledger; `T` is whatever must live as long.
 
+pub(crate) mod alerts;
 mod attempts;
 pub(crate) mod control;
 pub(crate) mod guards;
@@ -104,3 +105,30 @@ macro_rules! observing_conformance {
 
 pub(crate) use guards::guard_conformance;
 pub(crate) use observing_conformance;
+
+/// As `conformance!`, for alerts and incidents: `$open` is an `async fn() -> (alerts::Both, T)`.
+macro_rules! alert_conformance {
+    ($open:path: $($rule:ident)+) => {
+        $(
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $rule() {
+                let (store, _alive) = $open().await;
+                $crate::conformance::alerts::$rule(store).await;
+            }
+        )+
+    };
+    ($open:path) => {
+        $crate::conformance::alert_conformance!($open:
+            what_was_advanced_is_on_the_board
+            a_stale_advance_writes_nothing
+            thirty_two_evaluators_open_one_incident_for_each_alert
+            people_act_and_every_act_is_audited
+            incidents_are_found_by_their_words
+            a_silence_is_on_the_board_until_it_ends
+            rules_are_kept_by_version_and_the_latest_is_in_force
+            a_lease_is_kept_by_who_holds_it
+        );
+    };
+}
+
+pub(crate) use alert_conformance;

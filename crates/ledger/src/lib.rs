@@ -11,6 +11,7 @@
 //!
 //! Rows and statements never leave the crate: callers see the records of [`attempt`], [`decision`] and [`payment`].
 
+pub mod alert;
 pub mod attempt;
 #[cfg(test)]
 mod conformance;

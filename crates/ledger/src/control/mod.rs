@@ -21,6 +21,7 @@ pub use digest::{Digest, InvalidDigest};
 pub use editor::{ChangeError, Editor, Imported};
 pub use follow::{Follower, POLL};
 pub(crate) use settings::Settings;
+pub(crate) use write::Draft;
 pub use write::Write;
 
 use crate::port::Answer;

@@ -249,7 +249,10 @@ async fn insert_document(
     .map(drop)
 }
 
-async fn insert_entry(connection: &mut PgConnection, entry: &AuditEntry) -> Result<(), sqlx::Error> {
+pub(super) async fn insert_entry(
+    connection: &mut PgConnection,
+    entry: &AuditEntry,
+) -> Result<(), sqlx::Error> {
     sqlx::query(
         "insert into audit_entry (seq, at_us, actor, action, revision, before, after, previous, digest) \
          values ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
@@ -268,7 +271,7 @@ async fn insert_entry(connection: &mut PgConnection, entry: &AuditEntry) -> Resu
     .map(drop)
 }
 
-async fn last_entry(connection: &mut PgConnection) -> Result<Option<(u64, Digest)>, LedgerError> {
+pub(super) async fn last_entry(connection: &mut PgConnection) -> Result<Option<(u64, Digest)>, LedgerError> {
     let row = sqlx::query("select seq, digest from audit_entry order by seq desc limit 1")
         .fetch_optional(connection)
         .await

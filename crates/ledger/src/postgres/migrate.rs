@@ -16,7 +16,7 @@ use super::failure::silent;
 use crate::error::{Cause, OpenError};
 
 /// Migrations in their order. Applied files are frozen.
-const MIGRATIONS: [(i64, &str, &str); 3] = [
+const MIGRATIONS: [(i64, &str, &str); 4] = [
     (
         1,
         "attempts and decisions",
@@ -31,6 +31,11 @@ const MIGRATIONS: [(i64, &str, &str); 3] = [
         4,
         "guard",
         include_str!("../../../../migrations/postgres/0004_guard.sql"),
+    ),
+    (
+        6,
+        "alerts",
+        include_str!("../../../../migrations/postgres/0006_alerts.sql"),
     ),
 ];
 

@@ -5,6 +5,7 @@
 //! never both ways. Every wait has an end: for a connection, for a statement, and for an answer of a server that is
 //! there and says nothing.
 
+mod alert;
 mod attempt;
 mod connect;
 pub(crate) mod control;

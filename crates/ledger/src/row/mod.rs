@@ -116,6 +116,19 @@ impl<'r> Columns<'r> {
         self.convert(field, micros, Timestamp::from_microsecond)
     }
 
+    /// The time in column `field`, which holds microseconds since the Unix epoch as a number.
+    pub(crate) fn epoch(&self, field: &'static str) -> Result<Timestamp, LedgerError> {
+        let micros = self.filled(field, self.row.whole(field))?;
+        self.convert(field, micros, Timestamp::from_microsecond)
+    }
+
+    /// The same, when there is one.
+    pub(crate) fn epoch_some(&self, field: &'static str) -> Result<Option<Timestamp>, LedgerError> {
+        self.read(field, self.row.whole(field))?
+            .map(|micros| self.convert(field, micros, Timestamp::from_microsecond))
+            .transpose()
+    }
+
     /// The error that column `field` holds something else than it should.
     pub(crate) fn corrupt(&self, field: &'static str, problem: impl Display) -> LedgerError {
         LedgerError::Corrupt {

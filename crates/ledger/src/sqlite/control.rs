@@ -139,7 +139,10 @@ async fn insert_document(
     .map(drop)
 }
 
-async fn insert_entry(connection: &mut SqliteConnection, entry: &AuditEntry) -> Result<(), sqlx::Error> {
+pub(super) async fn insert_entry(
+    connection: &mut SqliteConnection,
+    entry: &AuditEntry,
+) -> Result<(), sqlx::Error> {
     sqlx::query(
         "insert into audit_entry (seq, at_us, actor, action, revision, before, after, previous, digest) \
          values (?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -158,7 +161,10 @@ async fn insert_entry(connection: &mut SqliteConnection, entry: &AuditEntry) -> 
     .map(drop)
 }
 
-async fn revision(connection: &mut SqliteConnection, failure: &Failure) -> Result<u64, LedgerError> {
+pub(super) async fn revision(
+    connection: &mut SqliteConnection,
+    failure: &Failure,
+) -> Result<u64, LedgerError> {
     let row = sqlx::query("select revision from control_state")
         .fetch_one(connection)
         .await
@@ -166,7 +172,7 @@ async fn revision(connection: &mut SqliteConnection, failure: &Failure) -> Resul
     Columns::of(STATE, &row).whole("revision")
 }
 
-async fn last_entry(
+pub(super) async fn last_entry(
     connection: &mut SqliteConnection,
     failure: &Failure,
 ) -> Result<Option<(u64, Digest)>, LedgerError> {

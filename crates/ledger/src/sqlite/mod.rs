@@ -3,6 +3,7 @@
 //! One connection writes, a few read. The write-ahead log lets them do so side by side, and `synchronous = full` flushes
 //! it at every commit, so that an acknowledged outcome survives the loss of power and not only of the process.
 
+mod alert;
 mod attempt;
 mod control;
 mod decision;

@@ -18,7 +18,7 @@ use crate::error::OpenError;
 const APPLICATION_ID: i64 = 0x5059_5254;
 
 /// Migrations in their order. Applied files are frozen.
-const MIGRATIONS: [(i64, &str, &str); 3] = [
+const MIGRATIONS: [(i64, &str, &str); 4] = [
     (
         1,
         "attempts and decisions",
@@ -33,6 +33,11 @@ const MIGRATIONS: [(i64, &str, &str); 3] = [
         4,
         "guard",
         include_str!("../../../../migrations/sqlite/0004_guard.sql"),
+    ),
+    (
+        6,
+        "alerts",
+        include_str!("../../../../migrations/sqlite/0006_alerts.sql"),
     ),
 ];
 

@@ -1,0 +1,162 @@
+//! Alerts and incidents in the ledger: what rules have found, what was told of it, and what people did.
+//!
+//! [`AlertStore`] is the port. An evaluator reads a [`Board`], decides, and writes an [`Advance`] against the revision
+//! that it has read: what changed, the incidents' timelines and the deliveries are one transaction, so a page that is
+//! owed is in the outbox or nothing has happened. Of two evaluators that saw the same, one is told that it is stale.
+//! People act through [`Act`], and every act is in the audit log in the same transaction.
+//!
+//! What alerts mean is decided in the domain: states and documents are kept here as text.
+
+mod act;
+mod advance;
+mod incident;
+pub(crate) mod plan;
+pub(crate) mod read;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use domain::control::Actor;
+use jiff::Timestamp;
+use serde_json::Value;
+use uuid::Uuid;
+
+pub use act::{Act, Acted, Deed};
+pub use advance::{Advance, Advanced, Resolution};
+pub use incident::{Entry, Incident, Search};
+
+use crate::port::Answer;
+
+/// What is known of one rule at one set of labels, while it is not at rest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Instance {
+    /// What it is told by: a digest of rule and labels.
+    pub fingerprint: String,
+    /// The rule.
+    pub rule: String,
+    /// The word of its state.
+    pub state: String,
+    /// Since when it is in that state.
+    pub since: Timestamp,
+    /// How often it has fired.
+    pub generation: u64,
+    /// All that the domain keeps of it.
+    pub content: Value,
+}
+
+/// What was told last of alerts that are told of together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Group {
+    /// What it is told by.
+    pub key: String,
+    /// All that the domain keeps of it.
+    pub content: Value,
+}
+
+/// Alert rules, as they were put into force.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rules {
+    /// Their version, from 1.
+    pub version: u64,
+    /// The document.
+    pub text: String,
+    /// Who put them into force.
+    pub author: Actor,
+    /// Why; may be empty.
+    pub note: String,
+    /// When.
+    pub created_at: Timestamp,
+}
+
+/// Somebody's wish not to be told of some alerts for a time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Silence {
+    /// Its name, a UUID of version 7.
+    pub id: Uuid,
+    /// The labels that an alert must have to be silenced.
+    pub matchers: BTreeMap<String, String>,
+    /// Why.
+    pub reason: String,
+    /// Who wished it.
+    pub author: Actor,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// From when on it counts, inclusive.
+    pub from: Timestamp,
+    /// Until when, exclusive.
+    pub until: Timestamp,
+    /// When somebody ended it before its time, and who.
+    pub ended: Option<(Timestamp, Actor)>,
+}
+
+/// Everything that rules are evaluated against, from one moment.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Board {
+    /// Counts the changes.
+    pub revision: u64,
+    /// The rules in force; `None` when none were ever put into force here.
+    pub rules: Option<Rules>,
+    /// The alerts that are not at rest.
+    pub instances: Vec<Instance>,
+    /// What was told of groups.
+    pub groups: Vec<Group>,
+    /// The silences that are not over.
+    pub silences: Vec<Silence>,
+    /// The incidents that are not resolved.
+    pub open: Vec<Incident>,
+}
+
+/// A durable store of alerts and incidents.
+///
+/// Every adapter passes the tests of the module `conformance`.
+pub trait AlertStore: Send + Sync + fmt::Debug {
+    /// The board as of now; silences that were over at `now` are left out. `None` when its revision is still `known`.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    fn board(&self, known: Option<u64>, now: Timestamp) -> Answer<'_, Option<Board>>;
+
+    /// Writes what an evaluation has led to, when the revision is still the one that it began with.
+    ///
+    /// # Errors
+    /// When the store does not take it. Nothing is written then, unless the connection broke off during the commit,
+    /// which only the next look can tell.
+    fn advance<'a>(&'a self, advance: &'a Advance) -> Answer<'a, Advanced>;
+
+    /// Does what somebody asks for, and writes it into the audit log.
+    ///
+    /// # Errors
+    /// As for [`AlertStore::advance`].
+    fn act<'a>(&'a self, act: &'a Act) -> Answer<'a, Acted>;
+
+    /// Takes or keeps the lease `name` for `holder`; whether it is theirs now. By the store's own clock.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    fn lease<'a>(&'a self, name: &'a str, holder: &'a str, term: Duration) -> Answer<'a, bool>;
+
+    /// Incidents, the latest first.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    fn incidents<'a>(&'a self, search: &'a Search) -> Answer<'a, Vec<Incident>>;
+
+    /// An incident with its timeline; `None` when there is none of that name.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    fn incident(&self, id: Uuid) -> Answer<'_, Option<(Incident, Vec<Entry>)>>;
+
+    /// Up to `limit` silences, the latest first.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    fn silences(&self, limit: u32) -> Answer<'_, Vec<Silence>>;
+
+    /// Alert rules of that version, or those in force.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    fn rules(&self, version: Option<u64>) -> Answer<'_, Option<Rules>>;
+}
