@@ -5,6 +5,7 @@
 pub(crate) mod alerts;
 mod attempts;
 pub(crate) mod control;
+pub(crate) mod delivery;
 pub(crate) mod guards;
 pub(crate) mod observing;
 mod payments;
@@ -103,6 +104,7 @@ macro_rules! observing_conformance {
     };
 }
 
+pub(crate) use delivery::delivery_conformance;
 pub(crate) use guards::guard_conformance;
 pub(crate) use observing_conformance;
 

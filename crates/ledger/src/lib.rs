@@ -7,6 +7,8 @@
 //!
 //! [`guard`] keeps a payment from being charged twice: attempts are registered there before they are submitted.
 //!
+//! [`delivery`] holds what is yet to be told to people and programs, written in the transaction that gives reason to it.
+//!
 //! [`control`] is the other half: what operators change while Payroute runs, by revision, with an audit log.
 //!
 //! Rows and statements never leave the crate: callers see the records of [`attempt`], [`decision`] and [`payment`].
@@ -17,6 +19,7 @@ pub mod attempt;
 mod conformance;
 pub mod control;
 pub mod decision;
+pub mod delivery;
 pub mod error;
 pub mod guard;
 mod judge;
@@ -32,6 +35,7 @@ mod sqlite;
 mod statistics;
 mod writer;
 
+pub use delivery::{Deliveries, NewDelivery};
 pub use error::{LedgerError, OpenError};
 pub use guard::Guards;
 pub use observation::{Impact, Lost, ObservationSource, Observed, Part, Sampled, Whom};

@@ -16,7 +16,7 @@ use super::failure::silent;
 use crate::error::{Cause, OpenError};
 
 /// Migrations in their order. Applied files are frozen.
-const MIGRATIONS: [(i64, &str, &str); 4] = [
+const MIGRATIONS: [(i64, &str, &str); 5] = [
     (
         1,
         "attempts and decisions",
@@ -26,6 +26,11 @@ const MIGRATIONS: [(i64, &str, &str); 4] = [
         2,
         "control",
         include_str!("../../../../migrations/postgres/0002_control.sql"),
+    ),
+    (
+        3,
+        "deliveries",
+        include_str!("../../../../migrations/postgres/0003_deliveries.sql"),
     ),
     (
         4,

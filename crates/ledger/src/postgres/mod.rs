@@ -10,6 +10,7 @@ mod attempt;
 mod connect;
 pub(crate) mod control;
 mod decision;
+mod delivery;
 mod failure;
 mod guard;
 mod housekeeping;

@@ -14,9 +14,14 @@ use std::sync::Arc;
 use super::*;
 use crate::conformance::guards::Guarding;
 use crate::conformance::observing::Watched;
-use crate::conformance::{conformance, guard_conformance, observing_conformance};
+use crate::conformance::{conformance, delivery_conformance, guard_conformance, observing_conformance};
+use crate::delivery::Deliveries;
 
 async fn open_empty() -> (Arc<dyn Ledger>, ()) {
+    (Arc::new(open(&database().await).await), ())
+}
+
+async fn open_deliveries() -> (Arc<dyn Deliveries>, ()) {
     (Arc::new(open(&database().await).await), ())
 }
 
@@ -73,3 +78,9 @@ async fn open_guarding() -> (Arc<dyn Guarding>, ()) {
 }
 
 guard_conformance!(open_guarding);
+
+mod delivery {
+    use super::*;
+
+    delivery_conformance!(open_deliveries);
+}

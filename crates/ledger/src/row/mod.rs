@@ -3,6 +3,7 @@
 pub(crate) mod attempt;
 pub(crate) mod attributes;
 pub(crate) mod decision;
+pub(crate) mod delivery;
 pub(crate) mod guard;
 pub(crate) mod observation;
 pub(crate) mod transition;
@@ -125,6 +126,13 @@ impl<'r> Columns<'r> {
     /// The same, when there is one.
     pub(crate) fn epoch_some(&self, field: &'static str) -> Result<Option<Timestamp>, LedgerError> {
         self.read(field, self.row.whole(field))?
+            .map(|micros| self.convert(field, micros, Timestamp::from_microsecond))
+            .transpose()
+    }
+
+    /// The time in column `field`, when there is one.
+    pub(crate) fn time_some(&self, field: &'static str) -> Result<Option<Timestamp>, LedgerError> {
+        self.read(field, self.row.micros(field))?
             .map(|micros| self.convert(field, micros, Timestamp::from_microsecond))
             .transpose()
     }

@@ -7,6 +7,7 @@ mod alert;
 mod attempt;
 mod control;
 mod decision;
+mod delivery;
 mod failure;
 mod guard;
 mod observation;

@@ -18,7 +18,7 @@ use crate::error::OpenError;
 const APPLICATION_ID: i64 = 0x5059_5254;
 
 /// Migrations in their order. Applied files are frozen.
-const MIGRATIONS: [(i64, &str, &str); 4] = [
+const MIGRATIONS: [(i64, &str, &str); 5] = [
     (
         1,
         "attempts and decisions",
@@ -28,6 +28,11 @@ const MIGRATIONS: [(i64, &str, &str); 4] = [
         2,
         "control",
         include_str!("../../../../migrations/sqlite/0002_control.sql"),
+    ),
+    (
+        3,
+        "deliveries",
+        include_str!("../../../../migrations/sqlite/0003_deliveries.sql"),
     ),
     (
         4,

@@ -10,7 +10,10 @@ use super::*;
 use crate::attempt::Recorded;
 use crate::conformance::guards::Guarding;
 use crate::conformance::observing::Watched;
-use crate::conformance::{conformance, guard_conformance, observing_conformance, sample};
+use crate::conformance::{
+    conformance, delivery_conformance, guard_conformance, observing_conformance, sample,
+};
+use crate::delivery::Deliveries;
 use crate::writer::{Limits, Writer};
 
 fn at(path: &Path) -> Settings {
@@ -38,6 +41,18 @@ async fn open_guarding() -> (Arc<dyn Guarding>, TempDir) {
     let folder = TempDir::new().unwrap();
     let ledger = SqliteLedger::open(&at(&folder.path().join("ledger.db"))).await;
     (Arc::new(ledger.unwrap()), folder)
+}
+
+async fn open_deliveries() -> (Arc<dyn Deliveries>, TempDir) {
+    let folder = TempDir::new().unwrap();
+    let ledger = SqliteLedger::open(&at(&folder.path().join("ledger.db"))).await;
+    (Arc::new(ledger.unwrap()), folder)
+}
+
+mod delivery {
+    use super::*;
+
+    delivery_conformance!(open_deliveries);
 }
 
 observing_conformance!(open_watched);
