@@ -9,6 +9,7 @@ mod breakers;
 mod caller;
 mod change;
 mod channels;
+mod codes;
 mod extract;
 mod health;
 mod limits;
@@ -24,8 +25,8 @@ use std::sync::Arc;
 use access::Guard;
 use domain::catalogue::Shared as SharedCatalogue;
 use domain::clock::SharedClock;
-use ledger::Ledger;
 use ledger::control::{ControlStore, Editor};
+use ledger::{Ledger, ObservationSource};
 use stats::live::Live;
 
 pub use problem::{Kind, Problem};
@@ -39,6 +40,8 @@ pub struct Parts {
     pub control: Arc<dyn ControlStore>,
     /// Where payments are looked up.
     pub ledger: Arc<dyn Ledger>,
+    /// Where outcomes are counted.
+    pub observations: Arc<dyn ObservationSource>,
     /// Where health is read.
     pub live: Arc<Live>,
     /// What is known of providers.
@@ -54,6 +57,7 @@ pub struct Parts {
 pub(crate) struct Desk {
     pub(crate) editor: Editor,
     pub(crate) ledger: Arc<dyn Ledger>,
+    pub(crate) observations: Arc<dyn ObservationSource>,
     pub(crate) live: Arc<Live>,
     pub(crate) clock: SharedClock,
     pub(crate) guard: Guard,
@@ -65,6 +69,7 @@ impl Desk {
         Self {
             editor: Editor::new(parts.control, parts.catalogue, parts.clock),
             ledger: parts.ledger,
+            observations: parts.observations,
             live: parts.live,
             clock,
             guard: parts.guard,

@@ -10,7 +10,7 @@ use utoipa::openapi::{InfoBuilder, OpenApi, SecurityRequirement};
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::problem::{Kind, Problem};
-use crate::{Desk, Parts, audit, breakers, channels, health, limits, payments, policies, suspensions};
+use crate::{Desk, Parts, audit, breakers, channels, codes, health, limits, payments, policies, suspensions};
 
 /// Room around a document of the largest size.
 const BODY_BYTES: usize = MAX_DOCUMENT_BYTES + 1_024;
@@ -18,6 +18,7 @@ const BODY_BYTES: usize = MAX_DOCUMENT_BYTES + 1_024;
 fn api() -> OpenApiRouter<Desk> {
     let resources = OpenApiRouter::new()
         .merge(channels::routes())
+        .merge(codes::routes())
         .merge(policies::routes())
         .merge(suspensions::routes())
         .merge(breakers::routes())

@@ -15,7 +15,7 @@ use domain::snapshot::HealthSnapshot;
 use domain::window::Windows;
 use jiff::Timestamp;
 use ledger::control::{ControlStore, Editor};
-use ledger::{Ledger, SqliteLedger, SqliteSettings};
+use ledger::{Ledger, ObservationSource, SqliteLedger, SqliteSettings};
 use payroute_console::{Kind, Parts, openapi, routes};
 use serde_json::{Value, json};
 use stats::live::Live;
@@ -61,6 +61,7 @@ impl Plane {
         let snapshot = HealthSnapshot::take(1, now, &Windows::default(), []);
         let parts = Parts {
             control,
+            observations: Arc::clone(&ledger) as Arc<dyn ObservationSource>,
             ledger: ledger as Arc<dyn Ledger>,
             live: Arc::new(Live::new(Brain::new(Params::default()), snapshot)),
             catalogue,

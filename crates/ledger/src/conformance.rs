@@ -100,6 +100,7 @@ macro_rules! observing_conformance {
         $crate::conformance::observing_conformance!($open:
             what_is_observed_is_what_counting_one_by_one_gives
             an_impact_counts_what_failed_and_what_nobody_paid
+            codes_of_failures_are_counted_the_most_frequent_first
         );
     };
 }

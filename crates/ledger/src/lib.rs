@@ -38,7 +38,7 @@ mod writer;
 pub use delivery::{Deliveries, NewDelivery};
 pub use error::{LedgerError, OpenError};
 pub use guard::Guards;
-pub use observation::{Impact, Lost, ObservationSource, Observed, Part, Sampled, Whom};
+pub use observation::{Impact, Lost, ObservationSource, Observed, Part, ReportedCode, Sampled, Whom};
 pub use outbox::{Backlog, Outbox, OutboxBatch, OutboxId};
 pub use port::{Answer, Batch, Committed, Ledger};
 pub use postgres::control::PostgresControl;

@@ -7,6 +7,7 @@ use std::fmt;
 
 use domain::id::{ChannelId, MerchantId, PaymentId};
 use domain::outcome::OutcomeClass;
+use jiff::Timestamp;
 
 use crate::port::Answer;
 use crate::statistics::Span;
@@ -111,6 +112,27 @@ pub struct Sampled {
     pub reason: Option<String>,
 }
 
+/// A provider's code for a failure, as callers reported it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReportedCode {
+    /// Whose code it is.
+    pub provider: String,
+    /// The code.
+    pub code: Option<String>,
+    /// The second code.
+    pub sub_code: Option<String>,
+    /// How often it was reported.
+    pub count: u64,
+    /// When the first report of it arrived.
+    pub first_at: Timestamp,
+    /// When the last one did.
+    pub last_at: Timestamp,
+    /// A reason that the failure catalogue took it for.
+    pub reason: Option<String>,
+    /// A message of the provider that came with it, for people.
+    pub message: Option<String>,
+}
+
 /// A ledger that can be observed.
 pub trait ObservationSource: Send + Sync + fmt::Debug {
     /// The outcomes that were received within `span`, counted in buckets of `bucket_secs` seconds (1 to 3 600), in no
@@ -125,4 +147,10 @@ pub trait ObservationSource: Send + Sync + fmt::Debug {
     /// # Errors
     /// When the store cannot be read.
     fn impact<'a>(&'a self, span: Span, whom: &'a Whom, limit: u32) -> Answer<'a, Impact>;
+
+    /// Up to `limit` codes of failures that were received within `span`, the most frequent first.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    fn reported_codes(&self, span: Span, limit: u32) -> Answer<'_, Vec<ReportedCode>>;
 }

@@ -161,6 +161,7 @@ fn plane(setup: &Setup, ledger: &Arc<SqliteLedger>, live: &Arc<Live>) -> console
     console::Parts {
         control: Arc::clone(ledger) as _,
         ledger: Arc::clone(ledger) as _,
+        observations: Arc::clone(ledger) as _,
         live: Arc::clone(live),
         catalogue: setup.catalogue.clone(),
         clock: Arc::clone(&setup.clock),

@@ -188,6 +188,16 @@ impl Routing {
         };
         let catalogue = self.catalogue.load();
         let failure = catalogue.classify(&failed);
+        if catalogue.unmapped(&failed).is_some() {
+            // Callers name providers as they like; labels must not grow with them.
+            let known = catalogue.knows_provider(provider);
+            let provider = if known {
+                provider.to_owned()
+            } else {
+                "other".to_owned()
+            };
+            counter!(metric::UNMAPPED_CODES, "provider" => provider).increment(1);
+        }
         Judged {
             class: Some(failure.class),
             note: catalogue.operator_note(&failed, &failure),

@@ -30,6 +30,8 @@ pub const PANIC: &str = "payroute_panic_mode";
 pub const DUPLICATES: &str = "payroute_outcome_duplicates_total";
 /// Outcomes that came too late for the window they belong to.
 pub const LATE: &str = "payroute_outcome_late_total";
+/// Reports with a code that is not in the catalogue, by provider.
+pub const UNMAPPED_CODES: &str = "payroute_unmapped_codes_total";
 /// Catalogue documents that could not be used when they changed.
 pub const CATALOGUE_REFUSED: &str = "payroute_catalogue_refused_total";
 /// How far the machine's own clock is ahead of the fleet's.
@@ -137,6 +139,10 @@ fn describe() {
     );
     describe_counter!(DUPLICATES, "Outcomes reported again and not counted again.");
     describe_counter!(LATE, "Outcomes that came too late for their window.");
+    describe_counter!(
+        UNMAPPED_CODES,
+        "Reports with a code that is not in the failure catalogue, by provider."
+    );
     describe_counter!(
         CATALOGUE_REFUSED,
         "Changes of catalogue documents that could not be used; the last good one stays."

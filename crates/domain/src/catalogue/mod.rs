@@ -30,7 +30,7 @@ pub use judgement::{Advice, Certainty, Confidence, HealthScope, HealthSignal, Si
 pub use message::{Contact, CustomerMessage, ReasonText, Text};
 pub use reason::Reason;
 pub use shared::Shared;
-pub use unmapped::{Unmapped, UnmappedCode, UnmappedEntry};
+pub use unmapped::UnmappedCode;
 
 use crate::attempt::ProviderProfile;
 use document::{Document, SignalRow};

@@ -165,3 +165,44 @@ pub(crate) async fn an_impact_counts_what_failed_and_what_nobody_paid(ledger: Ar
         crate::Impact::default()
     );
 }
+
+pub(crate) async fn codes_of_failures_are_counted_the_most_frequent_first(ledger: Arc<dyn Watched>) {
+    let codes = [
+        (Some("E1"), None),
+        (Some("E2"), Some("fine")),
+        (Some("E2"), Some("fine")),
+        (None, Some("fine")),
+        (None, None),
+    ];
+    let mut attempts: Vec<AttemptRecord> = (0..)
+        .zip(codes)
+        .map(|(number, (code, sub_code))| {
+            let mut one = attempt(&format!("a{number}"));
+            one.report.code = code.map(ToOwned::to_owned);
+            one.report.sub_code = sub_code.map(ToOwned::to_owned);
+            one.received_at = at(number);
+            one
+        })
+        .collect();
+    // A success may bear a code, too.
+    let mut paid = attempts[0].clone();
+    paid.attempt = AttemptId::new("paid").unwrap();
+    paid.verdict.reason = None;
+    attempts.push(paid);
+    let batch = Batch {
+        attempts,
+        ..Batch::default()
+    };
+    ledger.commit(&batch).await.unwrap();
+    let found = ledger.reported_codes(whole(), 9).await.unwrap();
+    let told: Vec<_> = found
+        .iter()
+        .map(|found| (found.code.as_deref(), found.sub_code.as_deref(), found.count))
+        .collect();
+    assert_eq!(told.len(), 3);
+    assert_eq!(told[0], (Some("E2"), Some("fine"), 2));
+    assert!(told.contains(&(Some("E1"), None, 1)) && told.contains(&(None, Some("fine"), 1)));
+    assert_eq!((found[0].first_at, found[0].last_at), (at(1), at(2)));
+    assert_eq!(found[0].reason.as_deref(), Some("channel_timeout"));
+    assert_eq!(ledger.reported_codes(whole(), 1).await.unwrap().len(), 1);
+}

@@ -8,7 +8,7 @@ use super::PostgresLedger;
 use super::statistics::{Question, bin_counts, charged, unsettled};
 use super::value::Micros;
 use crate::error::LedgerError;
-use crate::observation::{Impact, ObservationSource, Observed, Whom};
+use crate::observation::{Impact, ObservationSource, Observed, ReportedCode, Whom};
 use crate::port::Answer;
 use crate::row::{Columns, attempt, observation};
 use crate::statistics::Span;
@@ -96,6 +96,11 @@ const SAMPLES: &str = concat!(
     " order by received_at desc, seq desc limit $10"
 );
 
+const CODES: &str = "select provider, code, sub_code, count(*) as count, min(received_at) as first_at, \
+     max(received_at) as last_at, min(reason) as reason, min(message) as message from attempt \
+     where received_at >= $1 and received_at < $2 and reason is not null and coalesce(code, sub_code) is not null \
+     group by provider, code, sub_code order by count desc, provider, code, sub_code limit $3";
+
 /// One of the statements above, which all take the same.
 fn question(statement: &'static str, span: Span, whom: &Whom, limit: u32) -> Question {
     let channels: Vec<String> = whom.channels.iter().map(ToString::to_string).collect();
@@ -124,6 +129,15 @@ impl PostgresLedger {
         let [totals, losses, parts, samples] = self.count("measure an impact", questions).await?;
         observation::impact(&totals, &losses, &parts, &samples)
     }
+
+    async fn read_codes(&self, span: Span, limit: u32) -> Result<Vec<ReportedCode>, LedgerError> {
+        let question = sqlx::query(CODES)
+            .bind(Micros::from(span.from))
+            .bind(Micros::from(span.until))
+            .bind(i64::from(limit));
+        let [rows] = self.count("count codes", [question]).await?;
+        rows.iter().map(|row| observation::reported_code(row)).collect()
+    }
 }
 
 impl ObservationSource for PostgresLedger {
@@ -133,5 +147,9 @@ impl ObservationSource for PostgresLedger {
 
     fn impact<'a>(&'a self, span: Span, whom: &'a Whom, limit: u32) -> Answer<'a, Impact> {
         Box::pin(self.read_impact(span, whom, limit))
+    }
+
+    fn reported_codes(&self, span: Span, limit: u32) -> Answer<'_, Vec<ReportedCode>> {
+        Box::pin(self.read_codes(span, limit))
     }
 }

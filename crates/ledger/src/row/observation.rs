@@ -5,7 +5,7 @@ use domain::id::{ChannelId, MerchantId, PaymentId};
 use super::attempt::{TABLE, class};
 use super::{Cells, Columns};
 use crate::error::LedgerError;
-use crate::observation::{Impact, Lost, Observed, Part, Sampled};
+use crate::observation::{Impact, Lost, Observed, Part, ReportedCode, Sampled};
 
 /// The counts in `row`, of a bucket of `secs` seconds; the bins come apart, because each store counts them its own way.
 pub(crate) fn observed(row: &dyn Cells, secs: u32, bins: Vec<(u8, u32)>) -> Result<Observed, LedgerError> {
@@ -22,6 +22,21 @@ pub(crate) fn observed(row: &dyn Cells, secs: u32, bins: Vec<(u8, u32)>) -> Resu
         later: columns.whole("later")?,
         unknown: columns.whole("unknown")?,
         bins,
+    })
+}
+
+/// The code in `row`, with how often it was reported.
+pub(crate) fn reported_code(row: &dyn Cells) -> Result<ReportedCode, LedgerError> {
+    let columns = Columns::of(TABLE, row);
+    Ok(ReportedCode {
+        provider: columns.text("provider")?,
+        code: columns.text_some("code")?,
+        sub_code: columns.text_some("sub_code")?,
+        count: columns.whole("count")?,
+        first_at: columns.time("first_at")?,
+        last_at: columns.time("last_at")?,
+        reason: columns.text_some("reason")?,
+        message: columns.text_some("message")?,
     })
 }
 

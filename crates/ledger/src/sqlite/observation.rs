@@ -8,7 +8,7 @@ use sqlx::sqlite::{SqliteArguments, SqliteRow};
 
 use super::SqliteLedger;
 use crate::error::LedgerError;
-use crate::observation::{Impact, ObservationSource, Observed, Whom};
+use crate::observation::{Impact, ObservationSource, Observed, ReportedCode, Whom};
 use crate::port::Answer;
 use crate::row::{Columns, attempt, observation};
 use crate::statistics::Span;
@@ -97,6 +97,12 @@ const SAMPLES: &str = concat!(
     " order by received_at_us desc, seq desc limit ?10"
 );
 
+const CODES: &str = "select provider, code, sub_code, count(*) as count, min(received_at_us) as first_at, \
+     max(received_at_us) as last_at, min(reason) as reason, min(message) as message from attempt \
+     where received_at_us >= ?1 and received_at_us < ?2 and reason is not null \
+     and coalesce(code, sub_code) is not null \
+     group by provider, code, sub_code order by 4 desc, 1, 2, 3 limit ?3";
+
 /// The names of the states of which `are` is true, as a JSON list.
 fn states(are: impl Fn(State) -> bool) -> String {
     let names: Vec<&str> = State::ALL
@@ -164,6 +170,17 @@ impl SqliteLedger {
         let [totals, losses, parts, samples] = answers;
         observation::impact(&totals, &losses, &parts, &samples)
     }
+
+    async fn read_codes(&self, span: Span, limit: u32) -> Result<Vec<ReportedCode>, LedgerError> {
+        let rows = sqlx::query(CODES)
+            .bind(span.from.as_microsecond())
+            .bind(span.until.as_microsecond())
+            .bind(limit)
+            .fetch_all(&self.readers)
+            .await
+            .map_err(|error| self.failure.during("count codes", error))?;
+        rows.iter().map(|row| observation::reported_code(row)).collect()
+    }
 }
 
 impl ObservationSource for SqliteLedger {
@@ -173,5 +190,9 @@ impl ObservationSource for SqliteLedger {
 
     fn impact<'a>(&'a self, span: Span, whom: &'a Whom, limit: u32) -> Answer<'a, Impact> {
         Box::pin(self.read_impact(span, whom, limit))
+    }
+
+    fn reported_codes(&self, span: Span, limit: u32) -> Answer<'_, Vec<ReportedCode>> {
+        Box::pin(self.read_codes(span, limit))
     }
 }

@@ -2,6 +2,7 @@
 
 #![cfg(test)]
 
+mod codes;
 mod crash;
 mod shoppers;
 mod support;

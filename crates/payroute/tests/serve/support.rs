@@ -41,10 +41,15 @@ impl Server {
 
     /// The same with further flags.
     pub(crate) fn start_with(data: &Path, flags: &[&str]) -> Self {
-        let labels = ["gRPC on", "probes on"];
+        let labels = ["gRPC on", "probes on", "REST on"];
         let program = Program::start(serve(data).args(flags), &labels).expect("payroute starts");
-        let [grpc, admin] = labels.map(|label| program.address(label));
+        let [grpc, admin, _] = labels.map(|label| program.address(label));
         Self { program, grpc, admin }
+    }
+
+    /// Where the control plane answers, as `payroute ctl` takes it.
+    pub(crate) fn console(&self) -> String {
+        format!("http://{}", self.program.address("REST on"))
     }
 
     /// Kills it as a power cut would: no chance to finish anything.
@@ -104,7 +109,10 @@ fn serve(data: &Path) -> Command {
     for listener in ["GRPC", "ADMIN", "CONSOLE"] {
         command.env(format!("PAYROUTE_LISTEN__{listener}"), "127.0.0.1:0");
     }
-    command.arg("--config").arg(example_config());
+    // A test that changes the configuration has its own beside its data.
+    let own = data.join("config");
+    let config = if own.exists() { own } else { example_config() };
+    command.arg("--config").arg(config);
     command.arg("--ledger-path").arg(data.join("payroute.db"));
     command.arg("--token-keys-file").arg(data.join("token-keys"));
     command.args(["--log-filter", "warn"]);

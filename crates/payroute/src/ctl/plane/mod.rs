@@ -128,6 +128,12 @@ pub(crate) enum PlaneCommand {
         /// The limit
         id: String,
     },
+    /// List the codes that providers answered with and the catalogue does not have
+    UnmappedCodes {
+        /// How many hours to look back, 1 to 168
+        #[arg(long, default_value_t = 24)]
+        hours: u32,
+    },
     /// List who changed what, the latest first
     Audit {
         /// Look through the whole log for tampering instead
@@ -199,6 +205,10 @@ impl Plane {
             PlaneCommand::Suspensions => show::suspensions(out, &self.get("/suspensions").await?)?,
             PlaneCommand::Breakers => show::breakers(out, &self.get("/breakers").await?)?,
             PlaneCommand::Limits => show::limits(out, &self.get("/limits").await?)?,
+            PlaneCommand::UnmappedCodes { hours } => {
+                let codes = self.get(&format!("/codes/unmapped?hours={hours}")).await?;
+                show::unmapped_codes(out, &codes)?;
+            }
             PlaneCommand::Audit { verify: false } => show::audit(out, &self.get("/audit").await?)?,
             PlaneCommand::Audit { verify: true } => show::verified(out, &self.get("/audit/verify").await?)?,
             change => show::changed(out, &self.change(change).await?)?,

@@ -113,6 +113,19 @@ pub(super) fn limits(out: &mut impl Write, answer: &Value) -> io::Result<()> {
     Ok(())
 }
 
+pub(super) fn unmapped_codes(out: &mut impl Write, answer: &Value) -> io::Result<()> {
+    for code in list(answer) {
+        let (provider, name) = (text(code, "provider"), text(code, "code"));
+        let (count, last) = (&code["count"], text(code, "last_at"));
+        writeln!(
+            out,
+            "{provider:<16} {name:<28} {count:>8} times, last {last}  {}",
+            text(code, "message")
+        )?;
+    }
+    Ok(())
+}
+
 pub(super) fn audit(out: &mut impl Write, answer: &Value) -> io::Result<()> {
     for entry in list(answer) {
         let (at, actor, action) = (text(entry, "at"), text(entry, "actor"), text(entry, "action"));
