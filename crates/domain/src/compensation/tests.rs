@@ -1,3 +1,5 @@
+//! The schedule of open attempts against its rules.
+
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 
