@@ -151,5 +151,6 @@ fn attempt(caller: u32, number: usize) -> Outcome<AttemptRecord> {
         digest: [7; 32],
         submit: None,
         credential: None,
+        case: None,
     })
 }

@@ -17,6 +17,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::compensation::Opening;
+
 /// An attempt with its reported outcome. Times are kept to the microsecond.
 ///
 /// Its serialised form is that of the spool: a field that is added needs `#[serde(default)]`, so that what an earlier
@@ -63,6 +65,10 @@ pub struct AttemptRecord {
     /// What the caller knows the card or token by.
     #[serde(default)]
     pub credential: Option<Fingerprint>,
+    /// How its case begins in the compensation queue, where its reporter knows better than its state tells. Not kept
+    /// with the attempt: the case is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub case: Option<Opening>,
 }
 
 impl AttemptRecord {

@@ -4,6 +4,7 @@
 
 pub(crate) mod alerts;
 mod attempts;
+pub(crate) mod compensation;
 pub(crate) mod control;
 pub(crate) mod delivery;
 pub(crate) mod guards;

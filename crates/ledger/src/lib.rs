@@ -15,6 +15,7 @@
 
 pub mod alert;
 pub mod attempt;
+pub mod compensation;
 #[cfg(test)]
 mod conformance;
 pub mod control;

@@ -102,6 +102,7 @@ fn attempt(number: usize, channel: &str, class: Option<OutcomeClass>, at: Timest
         digest: [0; 32],
         submit: None,
         credential: None,
+        case: None,
     }
 }
 

@@ -409,5 +409,6 @@ fn record(case: &Case<'_>, now: Timestamp) -> AttemptRecord {
         digest: [0; 32],
         submit: None,
         credential: None,
+        case: None,
     }
 }

@@ -69,6 +69,7 @@ pub(crate) fn attempt(name: &str) -> AttemptRecord {
         digest: [7; 32],
         submit: None,
         credential: None,
+        case: None,
     }
 }
 

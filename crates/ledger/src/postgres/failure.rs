@@ -31,6 +31,15 @@ pub(super) enum Setback {
     Final(LedgerError),
 }
 
+impl Setback {
+    /// What to tell a caller who does not try again.
+    pub(super) fn into_error(self) -> LedgerError {
+        match self {
+            Self::Again(error) | Self::Final(error) => error,
+        }
+    }
+}
+
 impl From<LedgerError> for Setback {
     fn from(error: LedgerError) -> Self {
         Self::Final(error)

@@ -93,8 +93,14 @@ async fn keep(
     let made = partition::make(connection, &Day::ahead(now)).await?;
     let oldest_kept = Day::of(now).plus(-i32::from(retention_days));
     let mut dropped = Vec::new();
+    // What somebody has yet to find out about is kept until that is done, however long it takes.
+    let open = open_days(connection).await?;
     for table in TABLES {
-        for name in old(connection, table, oldest_kept).await? {
+        let mut names = old(connection, table, oldest_kept).await?;
+        if table == "attempt" {
+            names.retain(|name| Day::of_partition(name, table).is_none_or(|day| !open.contains(&day)));
+        }
+        for name in names {
             drop_partition(connection, table, &name).await?;
             dropped.push(name);
         }
@@ -104,6 +110,15 @@ async fn keep(
         made,
         dropped,
     })
+}
+
+/// The days of attempts whose money is not settled.
+async fn open_days(connection: &mut PgConnection) -> Result<BTreeSet<Day>, sqlx::Error> {
+    let days: Vec<Micros> =
+        sqlx::query_scalar("select distinct date_trunc('day', received_at, 'UTC') from compensation_case")
+            .fetch_all(connection)
+            .await?;
+    Ok(days.into_iter().map(|day| Day::of(timestamp(day))).collect())
 }
 
 /// The partitions of `table` before `oldest_kept`, attached or on their way out.

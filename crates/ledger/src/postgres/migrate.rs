@@ -16,7 +16,7 @@ use super::failure::silent;
 use crate::error::{Cause, OpenError};
 
 /// Migrations in their order. Applied files are frozen.
-const MIGRATIONS: [(i64, &str, &str); 5] = [
+const MIGRATIONS: [(i64, &str, &str); 6] = [
     (
         1,
         "attempts and decisions",
@@ -36,6 +36,11 @@ const MIGRATIONS: [(i64, &str, &str); 5] = [
         4,
         "guard",
         include_str!("../../../../migrations/postgres/0004_guard.sql"),
+    ),
+    (
+        5,
+        "compensation",
+        include_str!("../../../../migrations/postgres/0005_compensation.sql"),
     ),
     (
         6,

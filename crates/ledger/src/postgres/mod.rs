@@ -7,6 +7,7 @@
 
 mod alert;
 mod attempt;
+mod compensation;
 mod connect;
 pub(crate) mod control;
 mod decision;
@@ -252,11 +253,14 @@ async fn transact(
         .begin()
         .await
         .map_err(|error| failure.setback("begin a transaction", error))?;
-    // Names before rows before guarded payments before decisions, each in its order: whoever waits for another holds nothing that comes later.
+    // Names before rows before guarded payments before cases before decisions, each in its order: whoever waits for
+    // another holds nothing that comes later.
     let recorded = attempt::record(&mut transaction, failure, &batch.attempts).await?;
     let resolved = transition::resolve(&mut transaction, failure, &batch.resolutions).await?;
     let told = (recorded.as_slice(), resolved.guarded.as_slice());
     let registrations = guard::enter(&mut transaction, failure, batch, told).await?;
+    compensation::open(&mut transaction, failure, &batch.attempts, &recorded).await?;
+    compensation::follow(&mut transaction, failure, resolved.changes).await?;
     decision::insert(&mut transaction, failure, &batch.decisions).await?;
     let outbox = outbox::append(&mut transaction, failure, batch, &recorded, resolved.news).await?;
     transaction

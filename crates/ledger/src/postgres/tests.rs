@@ -1,5 +1,6 @@
 //! The adapter against the port's rules, and against what happens to servers.
 
+mod compensation;
 mod days;
 mod failures;
 mod outages;

@@ -15,6 +15,7 @@ use super::attempt::{column, columns};
 use super::failure::{Failure, Setback};
 use super::value::{Micros, text};
 use crate::attempt::{AttemptRecord, Resolution, Resolved, Transition};
+use crate::compensation::Change;
 use crate::error::LedgerError;
 use crate::guard::Guarded;
 use crate::row::{Columns, attempt, transition};
@@ -28,6 +29,8 @@ pub(super) struct Outcome {
     pub(super) news: Vec<OutcomeEvent>,
     /// What the guard must be told.
     pub(super) guarded: Vec<Guarded>,
+    /// What changed, in the order in which it did.
+    pub(super) changes: Vec<Change>,
 }
 
 /// An attempt whose row is locked.
@@ -58,6 +61,7 @@ pub(super) async fn resolve(
             },
             Some(attempt) => {
                 outcome.news.extend(attempt.record.news(resolution.class));
+                outcome.changes.push(change(&attempt.record, resolution));
                 let verdict = &mut attempt.record.verdict;
                 verdict.state.clone_from(&resolution.to_state);
                 verdict.class = verdict.class.or(resolution.class);
@@ -85,6 +89,20 @@ fn guarded(record: &AttemptRecord, resolution: &Resolution) -> Option<Guarded> {
     };
     let name = (record.merchant.clone(), record.payment.clone());
     Some(Guarded::of(resolution, name, slot))
+}
+
+fn change(attempt: &AttemptRecord, resolution: &Resolution) -> Change {
+    Change {
+        merchant: attempt.merchant.clone(),
+        attempt: attempt.attempt.clone(),
+        payment: attempt.payment.clone(),
+        channel: attempt.channel.clone(),
+        attempt_no: attempt.attempt_no,
+        received_at: attempt.received_at,
+        from: resolution.from_state.clone(),
+        to: resolution.to_state.clone(),
+        at: resolution.at,
+    }
 }
 
 /// Locks and reads the attempts that `resolutions` are about, in the order of their rows, so that two who change the

@@ -2,6 +2,7 @@
 
 pub(crate) mod attempt;
 pub(crate) mod attributes;
+pub(crate) mod compensation;
 pub(crate) mod decision;
 pub(crate) mod delivery;
 pub(crate) mod guard;

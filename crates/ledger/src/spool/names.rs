@@ -75,6 +75,7 @@ mod tests {
     fn other_content(name: &str) -> AttemptRecord {
         AttemptRecord {
             digest: [9; 32],
+            case: None,
             ..sample::attempt(name)
         }
     }

@@ -128,6 +128,7 @@ fn a_report_that_waits_is_known_again_also_after_a_restart() {
     let other = Batch {
         attempts: vec![AttemptRecord {
             digest: [9; 32],
+            case: None,
             ..sample::attempt("a")
         }],
         ..Batch::default()

@@ -27,6 +27,7 @@ macro_rules! columns {
          started_at_us, received_at_us, latency_ms, digest, submit, credential"
     };
 }
+pub(super) use columns;
 
 /// Keeps those of `attempts` that are new, and says of each what became of it.
 ///

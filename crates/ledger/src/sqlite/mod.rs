@@ -5,6 +5,7 @@
 
 mod alert;
 mod attempt;
+mod compensation;
 mod control;
 mod decision;
 mod delivery;
@@ -99,6 +100,8 @@ impl SqliteLedger {
         let resolved = transition::resolve(&mut transaction, failure, &batch.resolutions).await?;
         let told = (recorded.as_slice(), resolved.guarded.as_slice());
         let registrations = guard::enter(&mut transaction, failure, batch, told).await?;
+        compensation::open(&mut transaction, failure, &batch.attempts, &recorded).await?;
+        compensation::follow(&mut transaction, failure, resolved.changes).await?;
         decision::insert(&mut transaction, failure, &batch.decisions).await?;
         transaction
             .commit()

@@ -18,7 +18,7 @@ use crate::error::OpenError;
 const APPLICATION_ID: i64 = 0x5059_5254;
 
 /// Migrations in their order. Applied files are frozen.
-const MIGRATIONS: [(i64, &str, &str); 5] = [
+const MIGRATIONS: [(i64, &str, &str); 6] = [
     (
         1,
         "attempts and decisions",
@@ -38,6 +38,11 @@ const MIGRATIONS: [(i64, &str, &str); 5] = [
         4,
         "guard",
         include_str!("../../../../migrations/sqlite/0004_guard.sql"),
+    ),
+    (
+        5,
+        "compensation",
+        include_str!("../../../../migrations/sqlite/0005_compensation.sql"),
     ),
     (
         6,

@@ -8,6 +8,8 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::attempt::Recorded;
+use crate::compensation::Cases as _;
+use crate::conformance::compensation::{Both, case_conformance};
 use crate::conformance::guards::Guarding;
 use crate::conformance::observing::Watched;
 use crate::conformance::{
@@ -57,6 +59,47 @@ mod delivery {
 
 observing_conformance!(open_watched);
 guard_conformance!(open_guarding);
+
+async fn open_both() -> (Both, TempDir) {
+    let folder = TempDir::new().unwrap();
+    let ledger = SqliteLedger::open(&at(&folder.path().join("ledger.db"))).await;
+    let ledger = Arc::new(ledger.unwrap());
+    let both = Both {
+        ledger: Arc::clone(&ledger) as _,
+        cases: ledger,
+    };
+    (both, folder)
+}
+
+case_conformance!(open_both);
+
+#[tokio::test]
+async fn cases_are_there_after_a_restart_and_for_what_an_earlier_release_left() {
+    let folder = TempDir::new().unwrap();
+    let settings = at(&folder.path().join("ledger.db"));
+    let ledger = SqliteLedger::open(&settings).await.unwrap();
+    ledger.commit(&one("a")).await.unwrap();
+    ledger.commit(&one("b")).await.unwrap();
+    sqlx::query("delete from compensation_case where attempt_id = 'b'")
+        .execute(&ledger.writer)
+        .await
+        .unwrap();
+    ledger.close().await.unwrap();
+    drop(ledger);
+    let ledger = SqliteLedger::open(&settings).await.unwrap();
+    let count = async || {
+        ledger
+            .standing()
+            .await
+            .unwrap()
+            .iter()
+            .map(|it| it.count)
+            .sum::<u64>()
+    };
+    assert_eq!(count().await, 1);
+    assert_eq!(ledger.sweep(sample::at(1), 10).await.unwrap(), 1);
+    assert_eq!(count().await, 2);
+}
 
 fn one(name: &str) -> Batch {
     Batch {

@@ -1,13 +1,14 @@
 //! Changes of attempts' states: compare-and-set on the attempt, and its history.
 
 use domain::attempt::payment::Slot;
-use domain::id::{MerchantId, PaymentId};
+use domain::id::{ChannelId, MerchantId, PaymentId};
 use domain::outcome::OutcomeClass;
 use sqlx::SqliteConnection;
 use sqlx::sqlite::SqliteRow;
 
 use super::failure::Failure;
 use crate::attempt::{Resolution, Resolved, Transition};
+use crate::compensation::Change;
 use crate::error::LedgerError;
 use crate::guard::Guarded;
 use crate::row::Columns;
@@ -21,6 +22,8 @@ pub(super) struct Outcome {
     pub(super) answers: Vec<Resolved>,
     /// What the guard must be told.
     pub(super) guarded: Vec<Guarded>,
+    /// What changed, in the order in which it did.
+    pub(super) changes: Vec<Change>,
 }
 
 /// Makes the changes whose attempts are in the states supposed, in their order.
@@ -35,6 +38,7 @@ pub(super) async fn resolve(
         let resolved = if let Some(row) = changed {
             append(connection, failure, resolution).await?;
             outcome.guarded.extend(guarded(&row, resolution)?);
+            outcome.changes.push(change(&row, resolution)?);
             Resolved::Applied
         } else {
             match current(connection, failure, resolution).await? {
@@ -64,6 +68,21 @@ fn guarded(row: &SqliteRow, resolution: &Resolution) -> Result<Option<Guarded>, 
     Ok(Some(Guarded::of(resolution, name, slot)))
 }
 
+fn change(row: &SqliteRow, resolution: &Resolution) -> Result<Change, LedgerError> {
+    let columns = Columns::of(TABLE, row);
+    Ok(Change {
+        merchant: resolution.merchant.clone(),
+        attempt: resolution.attempt.clone(),
+        payment: columns.parse("payment_id", PaymentId::new)?,
+        channel: columns.parse("channel_id", ChannelId::new)?,
+        attempt_no: columns.whole("attempt_no")?,
+        received_at: columns.time("received_at_us")?,
+        from: resolution.from_state.clone(),
+        to: resolution.to_state.clone(),
+        at: resolution.at,
+    })
+}
+
 async fn compare_and_set(
     connection: &mut SqliteConnection,
     failure: &Failure,
@@ -71,7 +90,8 @@ async fn compare_and_set(
 ) -> Result<Option<SqliteRow>, LedgerError> {
     sqlx::query(
         "update attempt set state = ?, class = coalesce(class, ?) \
-         where merchant_id = ? and attempt_id = ? and state = ? returning payment_id, attempt_no, submit",
+         where merchant_id = ? and attempt_id = ? and state = ? \
+         returning payment_id, channel_id, attempt_no, submit, received_at_us",
     )
     .bind(&resolution.to_state)
     .bind(resolution.class.map(OutcomeClass::as_str))

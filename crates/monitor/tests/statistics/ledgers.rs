@@ -91,6 +91,7 @@ pub(crate) fn attempt(number: usize) -> AttemptRecord {
         digest: [0; 32],
         submit: None,
         credential: None,
+        case: None,
     }
 }
 

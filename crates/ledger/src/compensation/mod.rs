@@ -1,0 +1,228 @@
+//! The compensation queue: a case for every attempt whose money is not settled.
+//!
+//! A case is opened in the transaction in which its attempt becomes open, and follows it in every transaction that
+//! changes its state ([`follow`]), so there is no moment in which an attempt is open and nobody is bound to look at it.
+//! Work is claimed by a lease and finished only by who holds it: what a process had in hand when it died is due again
+//! when the lease ends. Whatever changes the attempt meanwhile takes the lease away, for what was planned is out of date.
+
+mod follow;
+
+use std::fmt;
+
+use domain::attempt::State;
+use domain::compensation::{Case, Cause};
+use domain::id::{AttemptId, ChannelId, MerchantId, PaymentId};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::attempt::{AttemptRecord, Resolution};
+use crate::port::Answer;
+
+pub(crate) use follow::{Change, Follow, openings};
+
+/// How the case of an attempt begins, as far as its reporter knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Opening {
+    /// Why there is a case.
+    pub cause: Cause,
+    /// When there is something to do about it.
+    pub due_at: Timestamp,
+}
+
+/// A case as it is kept. Times are kept to the microsecond.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CaseRecord {
+    /// Whose attempt it is.
+    pub merchant: MerchantId,
+    /// Which attempt.
+    pub attempt: AttemptId,
+    /// The payment it belongs to.
+    pub payment: PaymentId,
+    /// The channel it went to.
+    pub channel: ChannelId,
+    /// What was done about it so far.
+    pub case: Case,
+    /// How often anything was asked for.
+    pub ask_count: u32,
+    /// When to look at it; `None` while it waits for a person.
+    pub due_at: Option<Timestamp>,
+    /// The request that is out.
+    pub request: Option<Uuid>,
+}
+
+/// Who takes cases in hand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lease {
+    /// Who: a name for each round of work, so that a round that was lost is told from the next.
+    pub by: Uuid,
+    /// What is due by then.
+    pub now: Timestamp,
+    /// Until when they are in hand.
+    pub until: Timestamp,
+    /// How many at most.
+    pub limit: u32,
+}
+
+/// What becomes of a case that was in hand.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Finish {
+    /// Whose attempt it is.
+    pub merchant: MerchantId,
+    /// Which attempt.
+    pub attempt: AttemptId,
+    /// Who has it in hand.
+    pub leased_by: Uuid,
+    /// What is kept of it from now on; `None`: it is closed.
+    pub kept: Option<Kept>,
+    /// Changes of attempts of the same payment, the case's own included, that belong to it.
+    pub resolutions: Vec<Resolution>,
+}
+
+/// What is kept of a case.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Kept {
+    /// What was done about it.
+    pub case: Case,
+    /// When to look at it again; `None`: when a person or a notice says something.
+    pub due_at: Option<Timestamp>,
+    /// The request that is out from now on.
+    pub request: Option<Uuid>,
+}
+
+/// Whether a case was finished.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Finished {
+    /// It was, with everything that belongs to it.
+    Done,
+    /// It is not in hand any more, or an attempt changed meanwhile; nothing was written.
+    Lost,
+}
+
+/// Requests that are to be handed to somebody who listens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HandOut {
+    /// Whose requests; `None`: everybody's.
+    pub merchant: Option<MerchantId>,
+    /// Now: what somebody else has until later is left out.
+    pub now: Timestamp,
+    /// Until when the listener has them.
+    pub until: Timestamp,
+    /// How many at most.
+    pub limit: u32,
+}
+
+/// Which cases to list.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// Whose; `None`: everybody's.
+    pub merchant: Option<MerchantId>,
+    /// In which state; `None`: in any.
+    pub state: Option<State>,
+    /// Those after this one, in their order.
+    pub after: Option<Place>,
+    /// How many at most.
+    pub limit: u32,
+}
+
+/// A place in the list of cases, which goes from the oldest to the youngest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// When the case was opened.
+    pub opened_at: Timestamp,
+    /// Whose attempt it is.
+    pub merchant: MerchantId,
+    /// Which attempt.
+    pub attempt: AttemptId,
+}
+
+/// How many cases there are of one kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// Why they are there.
+    pub cause: Cause,
+    /// The state of their attempts.
+    pub state: State,
+    /// How many.
+    pub count: u64,
+    /// When the oldest was opened.
+    pub oldest: Timestamp,
+}
+
+/// The compensation queue of a ledger.
+///
+/// Every adapter passes the tests of the module `conformance::compensation`.
+pub trait Cases: Send + Sync + fmt::Debug {
+    /// Takes cases in hand that are due and that nobody has, those due longest first.
+    ///
+    /// # Errors
+    /// When the store does not do it.
+    fn claim<'a>(&'a self, lease: &'a Lease) -> Answer<'a, Vec<CaseRecord>>;
+
+    /// Writes what became of a case, and all that belongs to it, in one transaction.
+    ///
+    /// # Errors
+    /// When the store does not take it; whether it was written is open then, and the lease ends by itself.
+    fn finish<'a>(&'a self, finish: &'a Finish) -> Answer<'a, Finished>;
+
+    /// Hands out requests that were not answered and that no listener has, those asked for longest first.
+    ///
+    /// # Errors
+    /// When the store does not do it.
+    fn hand_out<'a>(&'a self, to: &'a HandOut) -> Answer<'a, Vec<CaseRecord>>;
+
+    /// Takes the request about an attempt back, as it was answered with nothing new. `is_over` says that nothing is to
+    /// be done any more about an order that nobody can pay.
+    ///
+    /// # Errors
+    /// When the store does not do it; the request is handed out again then.
+    fn answered<'a>(
+        &'a self,
+        merchant: &'a MerchantId,
+        attempt: &'a AttemptId,
+        is_over: bool,
+        at: Timestamp,
+    ) -> Answer<'a, ()>;
+
+    /// Opens a case for up to `limit` open attempts that arrived before `before` and have none, and says how many
+    /// those were. There are none, unless an earlier release wrote them.
+    ///
+    /// # Errors
+    /// When the store does not do it.
+    fn sweep(&self, before: Timestamp, limit: u32) -> Answer<'_, u64>;
+
+    /// The case of an attempt; `None` when there is none.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    fn case<'a>(&'a self, merchant: &'a MerchantId, attempt: &'a AttemptId)
+    -> Answer<'a, Option<CaseRecord>>;
+
+    /// Cases, from the oldest to the youngest.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    fn list<'a>(&'a self, filter: &'a Filter) -> Answer<'a, Vec<CaseRecord>>;
+
+    /// How many cases there are, by cause and state.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    fn standing(&self) -> Answer<'_, Vec<Standing>>;
+}
+
+impl CaseRecord {
+    /// The case that an attempt begins with.
+    pub(crate) fn opened(attempt: &AttemptRecord, state: State, opening: Opening) -> Self {
+        Self {
+            merchant: attempt.merchant.clone(),
+            attempt: attempt.attempt.clone(),
+            payment: attempt.payment.clone(),
+            channel: attempt.channel.clone(),
+            case: Case::open(opening.cause, state, attempt.received_at),
+            ask_count: 0,
+            due_at: Some(opening.due_at),
+            request: None,
+        }
+    }
+}
