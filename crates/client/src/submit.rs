@@ -178,7 +178,20 @@ impl Origin {
         submitted: Submitted,
         took: Duration,
     ) -> v1::ReportOutcomeRequest {
-        acceptable(v1::ReportOutcomeRequest {
+        acceptable(self.fill(submit, submitted, took))
+    }
+
+    /// What is reported of `submit` should nobody ever say what became of it.
+    pub(crate) fn unknown(&self, submit: &Submit) -> v1::ReportOutcomeRequest {
+        self.fill(
+            submit,
+            Submitted::broken(TransportEvent::ResetAfterSend),
+            Duration::ZERO,
+        )
+    }
+
+    fn fill(&self, submit: &Submit, submitted: Submitted, took: Duration) -> v1::ReportOutcomeRequest {
+        v1::ReportOutcomeRequest {
             decision_token: self.decision_token.clone(),
             retry_of: self.retry_of.clone(),
             attempt_id: submit.attempt_id.clone(),
@@ -188,7 +201,7 @@ impl Origin {
                 .unwrap_or(u32::MAX)
                 .min(proto::outcome::MAX_LATENCY_MS),
             ..submitted.0
-        })
+        }
     }
 
     /// That `submit` begins now, by `clock`.

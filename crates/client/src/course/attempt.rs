@@ -14,7 +14,7 @@ use crate::courier::{Delivered, Slot, Ticket};
 use crate::error::PayError;
 use crate::observer::Subject;
 use crate::port::{Payroute, reason};
-use crate::submit::{Origin, Submit, Submitted, TransportEvent};
+use crate::submit::{Origin, Submit, Submitted};
 
 /// The shortest wait before the same channel is tried once more.
 const SHORTEST_RETRY: Duration = Duration::from_millis(50);
@@ -102,8 +102,7 @@ impl<P: Payroute, C: Channels> Course<P, C> {
         let submit = self.submit_to(target, retry_of.is_some());
         let token = &target.decision.decision_token;
         let origin = Origin::begin(token, retry_of.unwrap_or_default(), &*self.desk.clock);
-        let unknown = Submitted::broken(TransportEvent::ResetAfterSend);
-        let unknown = origin.report(&submit, unknown, Duration::ZERO);
+        let unknown = origin.unknown(&submit);
         let courier = self.desk.courier.clone();
         let underway = courier.begin(slot.clone(), subject(&submit), unknown).await?;
         let began = Instant::now();

@@ -4,6 +4,7 @@
 //! guarded attempt is registered under its own key; to report again is, because an outcome counts once however often it
 //! is told. So a call that is not answered soon is made at another router as well, and the first answer is taken.
 
+mod allowance;
 mod way;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -17,9 +18,13 @@ use tonic::{Response, Status};
 
 use crate::port::{Payroute, may_pass};
 use crate::settings::Connecting;
+use allowance::Allowance;
 use way::{RoutingClient, Way};
 
 use crate::error::BuildError;
+
+/// So many times longer a call that writes may take before it is slow.
+const WRITING: u32 = 4;
 
 /// How a call is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +41,7 @@ pub(crate) struct Routers {
     ways: Vec<Way>,
     next: AtomicUsize,
     hurry: Hurry,
+    allowance: Allowance,
 }
 
 impl Routers {
@@ -55,11 +61,12 @@ impl Routers {
             ways: ways.collect::<Result<_, _>>()?,
             next: AtomicUsize::new(0),
             hurry,
+            allowance: Allowance::default(),
         })
     }
 
     /// Makes a call at one router after the other until one answers, or refuses.
-    async fn ask<T, F>(&self, call: impl Fn(RoutingClient) -> F) -> Result<T, Status>
+    async fn ask<T, F>(&self, hurry: Hurry, call: impl Fn(RoutingClient) -> F) -> Result<T, Status>
     where
         F: Future<Output = Result<Response<T>, Status>>,
     {
@@ -67,9 +74,11 @@ impl Routers {
         let mut asked = FuturesUnordered::new();
         let mut unanswered = Status::unavailable("no router was asked");
         let mut next = turn.next();
+        let first = next.map(Way::address);
+        self.allowance.earn();
         loop {
             if let Some(way) = next.take() {
-                asked.push(way.answer(call(way.client()), self.hurry));
+                asked.push(way.answer(call(way.client()), hurry));
             }
             tokio::select! {
                 answer = asked.next() => match answer {
@@ -80,8 +89,21 @@ impl Routers {
                     }
                     Some(answer) => return answer,
                 },
-                () = sleep(self.hurry.hedge_after), if !turn.as_slice().is_empty() => next = turn.next(),
+                // Another connection to the same router would only double its load.
+                () = sleep(hurry.hedge_after), if turn.as_slice().iter().any(|way| Some(way.address()) != first) => {
+                    if self.allowance.spend() {
+                        next = turn.find(|way| Some(way.address()) != first);
+                    }
+                }
             }
+        }
+    }
+
+    /// A call that waits for a disk is given more time before another router is troubled with the same.
+    fn writing(&self) -> Hurry {
+        Hurry {
+            hedge_after: self.hurry.hedge_after * WRITING,
+            ..self.hurry
         }
     }
 
@@ -107,7 +129,7 @@ impl Routers {
 
 impl Payroute for Routers {
     async fn route(&self, request: &v1::RouteRequest) -> Result<v1::RouteResponse, Status> {
-        self.ask(|mut client| {
+        self.ask(self.hurry, |mut client| {
             let request = request.clone();
             async move { client.route(request).await }
         })
@@ -115,7 +137,7 @@ impl Payroute for Routers {
     }
 
     async fn report(&self, request: &v1::ReportOutcomeRequest) -> Result<v1::ReportOutcomeResponse, Status> {
-        self.ask(|mut client| {
+        self.ask(self.writing(), |mut client| {
             let request = request.clone();
             async move { client.report_outcome(request).await }
         })
@@ -126,7 +148,7 @@ impl Payroute for Routers {
         &self,
         request: &v1::ResolveAttemptRequest,
     ) -> Result<v1::ResolveAttemptResponse, Status> {
-        self.ask(|mut client| {
+        self.ask(self.writing(), |mut client| {
             let request = request.clone();
             async move { client.resolve_attempt(request).await }
         })
@@ -140,7 +162,7 @@ impl Routers {
         &self,
         request: &v1::GetPaymentRequest,
     ) -> Result<v1::GetPaymentResponse, Status> {
-        self.ask(|mut client| {
+        self.ask(self.hurry, |mut client| {
             let request = request.clone();
             async move { client.get_payment(request).await }
         })
@@ -209,7 +231,7 @@ mod tests {
         let began = Instant::now();
         let asked = parking_lot::Mutex::new(0);
         let answer = routers
-            .ask(|_| {
+            .ask(HURRY, |_| {
                 let nth = {
                     let mut asked = asked.lock();
                     *asked += 1;
@@ -235,7 +257,7 @@ mod tests {
     async fn a_router_that_never_answers_is_given_up() {
         let routers = routers(&["stuck:1"]);
         let stuck = |_| std::future::pending::<Result<Response<()>, Status>>();
-        let status = routers.ask(stuck).await.unwrap_err();
+        let status = routers.ask(HURRY, stuck).await.unwrap_err();
         assert_eq!(status.code(), tonic::Code::DeadlineExceeded);
     }
 

@@ -108,7 +108,6 @@ impl Way {
         })
     }
 
-    #[cfg(test)]
     pub(super) fn address(&self) -> &str {
         &self.address
     }

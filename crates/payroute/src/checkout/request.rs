@@ -1,6 +1,7 @@
-//! What the checkout says to Payroute: its payments and its providers' answers, on the wire.
+//! What the checkout says to Payroute: its payments and its providers' answers.
 
-use domain::clock::{Clock, SystemClock};
+use client::{Payment, Submitted, TransportEvent, Violations};
+use domain::id::PaymentId;
 use domain::outcome::OutcomeClass;
 use domain::payment::{Attributes, Card, Customer, Device, Operation, Stage};
 use proto::v1;
@@ -12,8 +13,17 @@ pub(crate) const PROVIDER: &str = "payroute";
 /// How a simulated channel says that it could not be reached.
 const CONNECT_FAILED: &str = "CONNECT_FAILED";
 
-/// The first Route of a payment.
-pub(crate) fn route_request(payment: &Attributes) -> v1::RouteRequest {
+/// A payment of the simulated world, under the `name` that Payroute knows it by.
+///
+/// # Errors
+/// When the world has a payment that the contract does not take.
+pub(crate) fn payment(name: &PaymentId, attributes: &Attributes) -> Result<Payment, Violations> {
+    let mut request = route_request(attributes);
+    request.payment_id = name.to_string();
+    Payment::try_from(request)
+}
+
+fn route_request(payment: &Attributes) -> v1::RouteRequest {
     let text = |value: &Option<String>| value.clone().unwrap_or_default();
     let operation = match payment.operation {
         Operation::Sale => v1::Operation::Sale,
@@ -72,47 +82,20 @@ fn device(device: &Device) -> v1::Device {
     }
 }
 
-/// What is reported of `answer`, or of silence: the result, and the code verbatim or what happened on the way.
-pub(crate) fn outcome(answer: Option<&Answer>) -> v1::ReportOutcomeRequest {
-    let Some(answer) = answer else {
-        return v1::ReportOutcomeRequest {
-            result: v1::Result::TimedOut.into(),
-            provider: PROVIDER.to_owned(),
-            transport_event: "read_timeout".to_owned(),
-            ..v1::ReportOutcomeRequest::default()
-        };
-    };
-    let result = match answer.class {
-        OutcomeClass::Success => v1::Result::Succeeded,
-        OutcomeClass::Refusal | OutcomeClass::SoftDecline => v1::Result::Declined,
+/// What is reported of `answer`: the result, and the code verbatim or what happened on the way.
+pub(crate) fn outcome(answer: &Answer) -> Submitted {
+    let code = &*answer.code;
+    let submitted = match answer.class {
+        _ if code == CONNECT_FAILED => Submitted::broken(TransportEvent::ConnectRefused),
+        OutcomeClass::Success => Submitted::succeeded().code(code),
+        OutcomeClass::Refusal | OutcomeClass::SoftDecline => Submitted::declined(code),
         OutcomeClass::TechnicalFailure
         | OutcomeClass::Timeout
         | OutcomeClass::Busy
         | OutcomeClass::Maintenance
-        | OutcomeClass::IssuerUnavailable => v1::Result::Failed,
+        | OutcomeClass::IssuerUnavailable => Submitted::failed(code),
     };
-    let reached = &*answer.code != CONNECT_FAILED;
-    let (code, event) = if reached {
-        (&*answer.code, "")
-    } else {
-        ("", "connect_refused")
-    };
-    v1::ReportOutcomeRequest {
-        result: result.into(),
-        provider: PROVIDER.to_owned(),
-        code: code.to_owned(),
-        transport_event: event.to_owned(),
-        ..v1::ReportOutcomeRequest::default()
-    }
-}
-
-/// Waits until `time`, by this machine's clock.
-pub(crate) async fn wait_until(time: Option<&prost_types::Timestamp>) {
-    let until = time.and_then(proto::time::from_wire);
-    let wait = until.map(|until| until.duration_since(SystemClock.now()));
-    if let Some(wait) = wait.and_then(|wait| std::time::Duration::try_from(wait).ok()) {
-        tokio::time::sleep(wait).await;
-    }
+    submitted.provider(PROVIDER)
 }
 
 #[cfg(test)]
@@ -132,29 +115,17 @@ mod tests {
     }
 
     #[test]
-    fn silence_is_reported_as_silence_and_not_as_a_failure() {
-        let report = outcome(None);
-        assert_eq!(report.result(), v1::Result::TimedOut);
-        assert_eq!(report.transport_event, "read_timeout");
-    }
-
-    #[test]
     fn a_channel_that_was_not_reached_has_no_code() {
-        let report = outcome(Some(&answer(OutcomeClass::TechnicalFailure, CONNECT_FAILED)));
-        assert_eq!(report.result(), v1::Result::Failed);
+        let said = outcome(&answer(OutcomeClass::TechnicalFailure, CONNECT_FAILED));
         assert_eq!(
-            (report.code.as_str(), report.transport_event.as_str()),
-            ("", "connect_refused")
+            said,
+            Submitted::broken(TransportEvent::ConnectRefused).provider(PROVIDER)
         );
     }
 
     #[test]
     fn a_code_is_handed_on_verbatim() {
-        let report = outcome(Some(&answer(OutcomeClass::SoftDecline, "DO_NOT_HONOR")));
-        assert_eq!(report.result(), v1::Result::Declined);
-        assert_eq!(
-            (report.code.as_str(), report.provider.as_str()),
-            ("DO_NOT_HONOR", PROVIDER)
-        );
+        let said = outcome(&answer(OutcomeClass::SoftDecline, "DO_NOT_HONOR"));
+        assert_eq!(said, Submitted::declined("DO_NOT_HONOR").provider(PROVIDER));
     }
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use client::Doubt;
 use serde::Serialize;
 use simulator::provider::Audit;
 use simulator::scenario::Scenario;
@@ -9,7 +10,7 @@ use simulator::scenario::event::Kind;
 use simulator::world::{ChannelIndex, World};
 
 use super::record::{Book, Payment};
-use crate::checkout::notes::{Doubt, End};
+use crate::checkout::End;
 
 /// A channel's share before its outage is taken over this long.
 const BEFORE: Duration = Duration::from_secs(10);
@@ -257,7 +258,7 @@ fn millis(time: Duration) -> f64 {
 mod tests {
     use super::super::shop;
     use super::*;
-    use crate::checkout::notes::Submit;
+    use crate::checkout::Submit;
 
     fn outage() -> Outage {
         Outage::of(&shop::world(60, 1).unwrap()).unwrap()

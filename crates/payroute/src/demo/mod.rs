@@ -20,6 +20,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use client::Client;
 use simulator::live::{LiveProviders, Pace};
 use simulator::scenario::quantity::Positive;
 use simulator::world::World;
@@ -29,9 +30,7 @@ use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::{Channel, Endpoint};
 
-use crate::bearer::Bearer;
-use crate::checkout::QUERY_EVERY;
-use crate::checkout::routers::{Patience, Routers};
+use crate::checkout::{QUERIES, QUERY_EVERY};
 use crate::cli::Demo;
 use crate::embedded::{self, Listeners};
 use crate::serve::SERVICE;
@@ -45,6 +44,9 @@ use terminal::Display;
 
 /// A checkout service has several connections; so has the shop.
 const CONNECTIONS: usize = 4;
+
+/// How long the shop waits for an answer.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The view is drawn this often.
 const FRAME_EVERY: Duration = Duration::from_millis(200);
@@ -217,17 +219,22 @@ async fn listeners() -> anyhow::Result<Listeners> {
 /// How the demo reaches the Payroute that it shows.
 struct Connections {
     /// For the shop.
-    paying: Routers,
+    paying: Client,
     /// For the view.
     watching: Channel,
 }
 
 impl Connections {
     async fn to(address: SocketAddr) -> anyhow::Result<Self> {
-        let several = vec![address.to_string(); CONNECTIONS];
+        let several = std::iter::repeat_n(address.to_string(), CONNECTIONS);
+        let paying = Client::builder()
+            .routers(several)
+            .query_every(QUERY_EVERY, QUERIES);
+        // A machine that builds something beside the demo is slow, and nobody is lost for it.
+        let paying = paying.answer_within(PATIENCE).route_within(PATIENCE);
         let endpoint = Endpoint::from_shared(format!("http://{address}"))?;
         Ok(Self {
-            paying: Routers::at(&several, &Bearer::default(), Patience::Once)?,
+            paying: paying.build()?,
             watching: endpoint.connect().await?,
         })
     }

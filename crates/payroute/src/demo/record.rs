@@ -7,7 +7,7 @@ use std::time::Duration;
 use domain::id::PaymentId;
 use simulator::world::ChannelIndex;
 
-use crate::checkout::notes::{Acknowledged, End, Notes, Submit};
+use crate::checkout::{End, Notes, Submit};
 
 /// A payment that came to its end.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,16 +66,11 @@ impl Records {
 }
 
 impl Notes for Records {
-    fn begin(&self, submit: &Submit, leaves: Option<ChannelIndex>) {
+    fn begin(&self, channel: ChannelIndex, at: Duration, leaves: Option<ChannelIndex>) {
         let mut book = self.open();
-        book.begun.push((submit.at, submit.channel));
-        if let Some(left) = leaves.filter(|left| *left != submit.channel) {
+        book.begun.push((at, channel));
+        if let Some(left) = leaves.filter(|left| *left != channel) {
             *book.left.entry(left).or_default() += 1;
         }
     }
-
-    // Every payment is written down at its end, so its reports need not be.
-    fn tell(&self) {}
-
-    fn acknowledge(&self, _: &Acknowledged<'_>) {}
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use client::Client;
 use domain::outcome::OutcomeClass;
 use simulator::counterfactual::FixedChannels;
 use simulator::live::LiveProviders;
@@ -12,7 +13,6 @@ use tokio_util::sync::CancellationToken;
 use super::record::{Payment, Records};
 use crate::checkout::Checkout;
 use crate::checkout::door::{self, Door};
-use crate::checkout::routers::Routers;
 
 /// How long payments that are under way may take once nobody comes any more, or once somebody pressed Ctrl-C.
 const GRACE: Duration = Duration::from_secs(10);
@@ -20,8 +20,8 @@ const GRACE_INTERRUPTED: Duration = Duration::from_secs(2);
 
 /// The shop, as its customers find it.
 pub(super) struct Shop {
-    /// Connections to Payroute, used in turn.
-    pub(super) payroute: Routers,
+    /// Payroute.
+    pub(super) payroute: Client,
     /// The simulated providers.
     pub(super) providers: LiveProviders,
     /// Where everything is written down.
@@ -55,6 +55,8 @@ impl Shop {
             GRACE
         };
         door::finish(under_way, tokio::time::sleep(grace)).await;
+        // Nobody looks at what is told after the end.
+        self.payroute.close(GRACE_INTERRUPTED).await;
     }
 
     fn checkout(&self, shopper: &Shopper) -> Checkout {
@@ -63,18 +65,17 @@ impl Shop {
             providers: self.providers.clone(),
             notes: Arc::clone(&self.records) as _,
             name: shopper.payment.payment.clone(),
-            submits: Vec::new(),
         }
     }
 }
 
 /// Serves one shopper, and writes down how it ended.
-async fn serve(mut checkout: Checkout, records: Arc<Records>, shopper: Shopper, paid_on_fixed: bool) {
-    let end = checkout.serve(&shopper.payment).await;
+async fn serve(checkout: Checkout, records: Arc<Records>, shopper: Shopper, paid_on_fixed: bool) {
+    let (end, submits) = checkout.serve(&shopper.payment).await;
     records.open().payments.push(Payment {
         id: shopper.payment.payment,
         method: shopper.payment.method,
-        submits: checkout.submits,
+        submits,
         end,
         paid_on_fixed,
     });

@@ -5,11 +5,10 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
+use client::{Acknowledged, Call};
 use parking_lot::Mutex;
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
-
-use crate::checkout::notes::{Acknowledged, Call};
 
 /// A file of one JSON object a line, each written whole at the moment of its acknowledgement.
 #[derive(Debug)]
@@ -35,7 +34,7 @@ struct Line<'a> {
     channel: &'a str,
     state: &'a str,
     duplicate: bool,
-    call: Call,
+    call: &'static str,
 }
 
 impl Journal {
@@ -56,13 +55,16 @@ impl Journal {
     /// Writes a line. The operating system has it afterwards, so that it outlives the process.
     pub(super) fn write(&self, said: &Acknowledged<'_>) {
         let line = Line {
-            merchant: said.merchant.as_str(),
-            payment: said.payment.as_str(),
-            attempt_id: said.attempt_id,
-            channel: said.channel,
+            merchant: &said.subject.merchant_id,
+            payment: &said.subject.payment_id,
+            attempt_id: &said.subject.attempt_id,
+            channel: &said.subject.channel_id,
             state: said.state,
             duplicate: said.duplicate,
-            call: said.call,
+            call: match said.call {
+                Call::Report => "report",
+                Call::Resolve => "resolve",
+            },
         };
         let mut state = self.state.lock();
         let written = serde_json::to_vec(&line)
@@ -93,16 +95,18 @@ impl Journal {
 
 #[cfg(test)]
 mod tests {
-    use domain::id::{MerchantId, PaymentId};
+    use client::Subject;
 
     use super::*;
 
     fn write(journal: &Journal) {
         journal.write(&Acknowledged {
-            merchant: &MerchantId::new("shop").unwrap(),
-            payment: &PaymentId::new("pay-1").unwrap(),
-            attempt_id: "a-1",
-            channel: "wechat_direct",
+            subject: &Subject {
+                merchant_id: "shop".to_owned(),
+                payment_id: "pay-1".to_owned(),
+                attempt_id: "a-1".to_owned(),
+                channel_id: "wechat_direct".to_owned(),
+            },
             state: "succeeded",
             duplicate: false,
             call: Call::Report,

@@ -13,14 +13,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
+use client::Client;
 use domain::clock::{Clock, SystemClock};
 use simulator::scenario::Scenario;
 use simulator::scenario::quantity::Positive;
 use telemetry::shutdown;
 use tokio::time::{Instant, interval_at};
 
-use crate::bearer::{self, Bearer};
-use crate::checkout::routers::{Patience, Routers};
+use crate::bearer;
+use crate::checkout::{QUERIES, QUERY_EVERY};
 use crate::scenarios;
 use crate::serve::SERVICE;
 use journal::Journal;
@@ -29,6 +30,9 @@ use tally::Tally;
 
 /// How long somebody stands at the cash desk while no router answers.
 const ROUTE_WITHIN: Duration = Duration::from_secs(10);
+
+/// A router that has not answered by then is stuck, or gone without a word. Outcomes are durable in milliseconds.
+const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 
 /// A line is printed this often.
 const LINE_EVERY: Duration = Duration::from_secs(10);
@@ -79,9 +83,6 @@ pub(crate) async fn run(shoppers: Shoppers, out: &mut impl Write) -> anyhow::Res
         },
     )?;
     let token = bearer::read(shoppers.token_file.as_deref())?;
-    let bearer = Bearer::of(token.as_deref())?;
-    let patience = Patience::UntilTold(ROUTE_WITHIN);
-    let payroute = Routers::at(&shoppers.router, &bearer, patience)?;
     let play = shoppers.play()?;
     let stop = shutdown::on_signal()?;
     let journal = shoppers.journal.as_deref();
@@ -90,8 +91,17 @@ pub(crate) async fn run(shoppers: Shoppers, out: &mut impl Write) -> anyhow::Res
         .transpose()?;
     let journal = journal.map(Arc::new);
     let tally = Arc::new(Tally::new(journal.clone()));
+    let mut payroute = Client::builder()
+        .routers(&shoppers.router)
+        .route_within(ROUTE_WITHIN)
+        .answer_within(ANSWER_WITHIN)
+        .query_every(QUERY_EVERY, QUERIES)
+        .observer(Arc::clone(&tally) as _);
+    if let Some(token) = token {
+        payroute = payroute.token(token);
+    }
     let stage = Stage {
-        payroute,
+        payroute: payroute.build()?,
         tally: Arc::clone(&tally),
     };
 

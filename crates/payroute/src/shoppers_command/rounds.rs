@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use client::Client;
 use domain::id::PaymentId;
 use parking_lot::Mutex;
 use simulator::live::{LiveProviders, Pace};
@@ -15,10 +16,8 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::tally::Tally;
-use crate::checkout::Checkout;
 use crate::checkout::door::{self, Door};
-use crate::checkout::notes::End;
-use crate::checkout::routers::Routers;
+use crate::checkout::{Checkout, End};
 
 /// How long payments that are under way may take once nobody comes any more. A channel's time limit, its queries, and a
 /// router or ledger that comes back meanwhile have room in it.
@@ -40,8 +39,8 @@ pub(super) struct Play {
 /// Where it is played.
 #[derive(Clone)]
 pub(super) struct Stage {
-    /// The routers.
-    pub(super) payroute: Routers,
+    /// Payroute.
+    pub(super) payroute: Client,
     /// Where it is counted.
     pub(super) tally: Arc<Tally>,
 }
@@ -79,6 +78,7 @@ impl Stage {
         }
         over.cancel();
         while rounds.join_next().await.is_some() {}
+        self.payroute.close(GRACE).await;
     }
 
     fn round(&self, world: Arc<World>) -> Round {
@@ -95,7 +95,7 @@ impl Round {
     async fn serve(self, shopper: Shopper, run: String) {
         self.stage.tally.arrive();
         let end = match PaymentId::new(format!("{run}-{}", shopper.payment.payment)) {
-            Ok(name) => self.checkout(name).serve(&shopper.payment).await,
+            Ok(name) => self.checkout(name).serve(&shopper.payment).await.0,
             // Both parts are short, so this never is.
             Err(_) => End::Unrouted,
         };
@@ -111,7 +111,6 @@ impl Round {
             providers: self.providers.clone(),
             notes: Arc::clone(&self.stage.tally) as _,
             name,
-            submits: Vec::new(),
         }
     }
 

@@ -2,14 +2,16 @@
 
 use std::io::{self, Write};
 use std::sync::Arc;
+use std::time::Duration;
 
+use client::{Acknowledged, Call, Observer, Subject};
 use parking_lot::Mutex;
 use serde::Serialize;
 use simulator::provider::Audit;
 use simulator::world::ChannelIndex;
 
 use super::journal::Journal;
-use crate::checkout::notes::{Acknowledged, End, Notes, Submit};
+use crate::checkout::{End, Notes};
 
 /// The figures of a run. Their names are those of the JSON object.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -125,15 +127,17 @@ impl Tally {
 }
 
 impl Notes for Tally {
-    fn begin(&self, _: &Submit, _: Option<ChannelIndex>) {
+    fn begin(&self, _: ChannelIndex, _: Duration, _: Option<ChannelIndex>) {
         self.figures.lock().attempts += 1;
     }
+}
 
-    fn tell(&self) {
+impl Observer for Tally {
+    fn told(&self, _: &Subject, _: Call) {
         self.figures.lock().unacknowledged += 1;
     }
 
-    fn acknowledge(&self, said: &Acknowledged<'_>) {
+    fn acknowledged(&self, said: &Acknowledged<'_>) {
         if let Some(journal) = &self.journal {
             journal.write(said);
         }
@@ -171,16 +175,14 @@ mod tests {
     #[test]
     fn what_was_told_is_not_acknowledged_until_it_is() {
         let tally = Tally::default();
-        tally.tell();
-        tally.tell();
-        tally.acknowledge(&Acknowledged {
-            merchant: &domain::id::MerchantId::new("shop").unwrap(),
-            payment: &domain::id::PaymentId::new("pay-1").unwrap(),
-            attempt_id: "a-1",
-            channel: "wechat_direct",
+        let subject = Subject::default();
+        tally.told(&subject, Call::Report);
+        tally.told(&subject, Call::Report);
+        tally.acknowledged(&Acknowledged {
+            subject: &subject,
             state: "succeeded",
             duplicate: true,
-            call: crate::checkout::notes::Call::Report,
+            call: Call::Report,
         });
         let figures = tally.figures();
         assert_eq!(

@@ -4,6 +4,7 @@
 
 mod codes;
 mod crash;
+mod sdk;
 mod shoppers;
 mod support;
 mod trouble;
