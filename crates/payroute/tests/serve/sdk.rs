@@ -187,11 +187,11 @@ async fn a_slow_router_costs_neither_the_budget_nor_the_payment() {
             assert!(paid.unwrap().is_paid());
         }
         let lucky = second_time_lucky();
-        let (begin, begun) = tokio::sync::oneshot::channel();
-        let begin = parking_lot::Mutex::new(Some(begin));
+        let (begins, under_way) = tokio::sync::oneshot::channel();
+        let begins = parking_lot::Mutex::new(Some(begins));
         let shop = move |submit: Submit| {
-            if let Some(begin) = begin.lock().take() {
-                begin.send(()).unwrap();
+            if let Some(begins) = begins.lock().take() {
+                begins.send(()).unwrap();
             }
             let answer = lucky(submit);
             async move {
@@ -201,7 +201,7 @@ async fn a_slow_router_costs_neither_the_budget_nor_the_payment() {
         };
         let payment = payment(name);
         let slowing = async {
-            begun.await.unwrap();
+            under_way.await.unwrap();
             proxy.set(Trouble::Delay(Duration::from_millis(1_500)));
         };
         let (conclusion, ()) = tokio::join!(payroute.pay(&payment, shop), slowing);
