@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::alerts_command::AlertsCommand;
 use crate::ctl::plane::PlaneCommand;
 use crate::explain_command::ExplainArgs;
 use crate::policy_command::PolicyCommand;
@@ -54,6 +55,12 @@ pub(crate) enum Command {
         /// What about it.
         #[command(subcommand)]
         command: PolicyCommand,
+    },
+    /// Check alert rules, run their tests
+    Alerts {
+        /// What about them.
+        #[command(subcommand)]
+        command: AlertsCommand,
     },
     /// Say what a failure code means, and what the router does with it
     Explain(ExplainArgs),

@@ -1,5 +1,6 @@
 //! The `payroute` command.
 
+mod alerts_command;
 mod bearer;
 mod bench;
 mod catalogue_files;
@@ -71,6 +72,7 @@ async fn carry_out(command: Command) -> anyhow::Result<()> {
         Command::Bench(args) => bench::run(args, &mut out).await,
         Command::Config { command } => config_command::run(command, &mut out).await,
         Command::Ctl(ctl) => ctl::run(ctl, &mut out).await,
+        Command::Alerts { command } => alerts_command::run(&command, &mut out),
         Command::Policy { command } => policy_command::run(&command, &mut out),
         Command::Explain(arguments) => explain_command::run(&arguments, &mut out),
         Command::Probe(probe) => probe_command::run(probe, &mut out).await,

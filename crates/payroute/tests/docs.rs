@@ -217,6 +217,24 @@ fn the_policies_of_the_policy_page_are_good() {
 }
 
 #[test]
+fn the_rules_of_the_page_of_alerts_are_good_and_its_tests_pass() {
+    let page = read("docs/alerts.md");
+    let documents = page.split("```yaml\n").skip(1);
+    let documents: Vec<&str> = documents.map(|rest| rest.split("```").next().unwrap()).collect();
+    assert_eq!(documents.len(), 3);
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("alerts.yaml");
+    for document in documents {
+        fs::write(&file, document).unwrap();
+        let file = file.to_str().unwrap();
+        stdout(&["alerts", "check", file]);
+        if document.contains("\ntests:") {
+            stdout(&["alerts", "test", file]);
+        }
+    }
+}
+
+#[test]
 fn the_table_of_reasons_is_that_of_the_catalogue() {
     let catalogue = Catalogue::built_in().unwrap();
     let row = |reason: Reason| {
@@ -276,12 +294,13 @@ fn the_page_of_codes_is_what_the_program_prints() {
 }
 
 /// The pages that show commands.
-const PAGES: [&str; 6] = [
+const PAGES: [&str; 7] = [
     "README.md",
     "CONTRIBUTING.md",
     "SECURITY.md",
     "docs/configuration.md",
     "docs/failures.md",
+    "docs/alerts.md",
     "docs/policy.md",
 ];
 

@@ -9,7 +9,7 @@ use super::check::{Check, Look, Statistic};
 use super::metric::{Metric, Nature};
 use super::observation::{Measured, Observation, Span};
 use super::rule::{Bound, LATEST_WITHIN_SECS, NO_TRAFFIC, Rule};
-use super::significance::{is_above, is_below, is_surely_above, is_surely_below};
+use super::significance::{is_above, is_below};
 use crate::window::Counts;
 
 /// What a rule says of an observation.
@@ -29,20 +29,33 @@ pub struct Judgement {
 #[must_use]
 pub fn judge(rule: &Rule, seen: &Observation, now: Timestamp) -> Judgement {
     let judge = Judge { rule, seen, now };
+    let is_quiet = judge.is_quiet();
+    let is_right = judge.is_clear();
     let mut held = Vec::new();
     let mut measured = None;
     for (place, check) in rule.checks.iter().enumerate() {
+        // What is right by now was wrong earlier in a span that reaches further back: no reason to fire any more.
+        if is_right && looks_back(check, rule.resolve.window_secs) {
+            continue;
+        }
         if let Some(found) = judge.crossed(check) {
             held.push(place);
             measured = measured.or(Some(found));
         }
     }
-    let is_quiet = judge.is_quiet();
     Judgement {
-        is_clear: held.is_empty() && !is_quiet && judge.is_clear(),
+        is_clear: held.is_empty() && !is_quiet && is_right,
         held,
         is_quiet,
         measured: measured.or_else(|| judge.at_rest()),
+    }
+}
+
+/// Whether `check` looks at outcomes from before the last `window_secs`.
+const fn looks_back(check: &Check, window_secs: u32) -> bool {
+    match check.look {
+        Look::Window { secs } => secs > window_secs,
+        Look::Latest { .. } | Look::Burn { .. } | Look::Now => false,
     }
 }
 
@@ -83,10 +96,7 @@ impl Judge<'_> {
             } => {
                 let (long, short) = (self.share_in(long_secs)?, self.share_in(short_secs)?);
                 let line = burn_line(self.budget(), hundredths);
-                let burns = |share: Share| match check.statistic {
-                    Statistic::Naive => is_above(share.bad, share.total, line),
-                    Statistic::Wilson => is_surely_above(share.bad, share.total, line),
-                };
+                let burns = |share: Share| is_above(share.bad, share.total, line, check.statistic);
                 let crossed = long.total >= check.min_volume && burns(long) && burns(short);
                 crossed.then(|| self.measured_share(long, long_secs))
             }
@@ -312,16 +322,12 @@ impl Judge<'_> {
     /// Whether a share is over the line, as surely as `statistic` wants.
     fn is_over(&self, share: Share, statistic: Statistic) -> bool {
         let good = share.total.saturating_sub(share.bad);
-        match (self.rule.bound, statistic) {
-            (Some(Bound::Below(line)), Statistic::Naive) => is_below(good, share.total, line),
-            (Some(Bound::Below(line)), Statistic::Wilson) => is_surely_below(good, share.total, line),
-            (Some(Bound::Above(line) | Bound::AtLeast(line)), Statistic::Naive) => {
-                is_above(share.bad, share.total, line)
+        match self.rule.bound {
+            Some(Bound::Below(line)) => is_below(good, share.total, line, statistic),
+            Some(Bound::Above(line) | Bound::AtLeast(line)) => {
+                is_above(share.bad, share.total, line, statistic)
             }
-            (Some(Bound::Above(line) | Bound::AtLeast(line)), Statistic::Wilson) => {
-                is_surely_above(share.bad, share.total, line)
-            }
-            (None, _) => false,
+            None => false,
         }
     }
 
@@ -330,10 +336,18 @@ impl Judge<'_> {
         let margin = self.rule.resolve.margin;
         let good = share.total.saturating_sub(share.bad);
         match self.rule.bound {
-            Some(Bound::Below(line)) => !is_below(good, share.total, line.saturating_add(margin).min(10_000)),
-            Some(Bound::Above(line) | Bound::AtLeast(line)) => {
-                !is_above(share.bad, share.total, line.saturating_sub(margin))
-            }
+            Some(Bound::Below(line)) => !is_below(
+                good,
+                share.total,
+                line.saturating_add(margin).min(10_000),
+                Statistic::Naive,
+            ),
+            Some(Bound::Above(line) | Bound::AtLeast(line)) => !is_above(
+                share.bad,
+                share.total,
+                line.saturating_sub(margin),
+                Statistic::Naive,
+            ),
             None => false,
         }
     }

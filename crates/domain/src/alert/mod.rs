@@ -21,6 +21,7 @@ mod matcher;
 mod metric;
 mod notify;
 mod observation;
+pub mod page;
 mod quantity;
 mod route;
 mod rule;
@@ -32,6 +33,7 @@ mod step;
 #[cfg(test)]
 mod tests;
 mod transition;
+mod trial;
 
 pub use builtin::BUILT_IN;
 pub use check::{Check, Look, Statistic};
@@ -53,6 +55,7 @@ pub use series::{Beside, Series, failed};
 pub use severity::Severity;
 pub use silence::Silence;
 pub use transition::{Change, Resolution, Transition};
+pub use trial::{Trial, Trials};
 
 /// An operator's alert rules, and what happens to what they find.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

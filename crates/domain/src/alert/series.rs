@@ -9,7 +9,7 @@ use super::instance::Instance;
 use super::metric::{Metric, Nature};
 use super::observation::{Observation, Reading, Span};
 use super::rule::{LATEST_WITHIN_SECS, Rule};
-use crate::window::{BUCKET_SECS, bucket_number};
+use crate::window::{BUCKET_SECS, Counts, bucket_number};
 
 /// Counted outcomes of the last hours.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -82,6 +82,32 @@ impl Series {
             .into_iter()
             .map(|(scope, seen)| (scope, Reading::Known(Box::new(seen))))
             .collect()
+    }
+
+    /// Failures in a row, timeouts included, and timeouts in a row at `channel` up to `now`, as far as whole buckets
+    /// tell: one with anything else in it ends them.
+    pub(super) fn streaks(&self, channel: &Scope, now: Timestamp) -> (u32, u32) {
+        let (mut failures, mut timeouts) = (0_u32, 0_u32);
+        let mut only_timeouts = true;
+        for (_, places) in self.buckets.range(..=bucket_number(now)).rev() {
+            let of_channel = places
+                .iter()
+                .filter(|(place, _)| channel.iter().all(|(by, value)| place.get(by) == Some(value)));
+            let counts = of_channel.fold(Counts::default(), |mut counts, (_, seen)| {
+                counts.merge(&seen.outcomes.counts);
+                counts
+            });
+            let failed = counts.timeout + counts.technical_failure + counts.maintenance;
+            if counts.total() > failed + counts.busy {
+                break;
+            }
+            failures = failures.saturating_add(failed);
+            only_timeouts &= failed + counts.busy == counts.timeout;
+            if only_timeouts {
+                timeouts = timeouts.saturating_add(counts.timeout);
+            }
+        }
+        (failures, timeouts)
     }
 
     fn observations(&self, rule: &Rule, now: Timestamp) -> BTreeMap<Scope, Observation> {

@@ -18,9 +18,6 @@ const MAX_LATEST: i64 = 200;
 /// Most checks of a rule.
 const MAX_CHECKS: usize = 8;
 
-pub(super) const STATISTICS: [(&str, Statistic); 2] =
-    [("wilson", Statistic::Wilson), ("naive", Statistic::Naive)];
-
 /// What holds for every check of a rule that says nothing else.
 #[derive(Clone, Copy)]
 pub(super) struct Usual {
@@ -88,7 +85,7 @@ fn read_check(field: &Field<'_>, usual: Usual, found: &mut Findings) -> Option<C
     if let (Some(mode), false) = (&mode, is_share) {
         mode.refuse(found, format!("`{}` is no share: it has no mode", usual.metric));
     }
-    let statistic = mode.and_then(|mode| mode.choice(&STATISTICS, found));
+    let statistic = mode.and_then(|mode| mode.choice(&Statistic::NAMES, found));
     let min_volume = if usual.metric == Metric::Volume {
         table.get("min_volume")
     } else {

@@ -1,8 +1,8 @@
 //! Reading a document of alert rules, and refusing it whole when anything in it is wrong.
 
 mod checks;
-mod matchers;
-mod rule;
+pub(super) mod matchers;
+pub(super) mod rule;
 mod telling;
 
 use super::quantity;
@@ -86,7 +86,7 @@ fn read_rules(field: &Field<'_>, receivers: Option<&[&str]>, found: &mut Finding
 }
 
 /// A text of at most [`MAX_NAME`] bytes.
-fn short(field: &Field<'_>, found: &mut Findings) -> Option<Box<str>> {
+pub(super) fn short(field: &Field<'_>, found: &mut Findings) -> Option<Box<str>> {
     bounded(field, MAX_NAME, found)
 }
 
@@ -107,7 +107,11 @@ fn bounded(field: &Field<'_>, most: usize, found: &mut Findings) -> Option<Box<s
 }
 
 /// Seconds within `range`, written as a time.
-fn secs(field: &Field<'_>, range: std::ops::RangeInclusive<u64>, found: &mut Findings) -> Option<u32> {
+pub(super) fn secs(
+    field: &Field<'_>,
+    range: std::ops::RangeInclusive<u64>,
+    found: &mut Findings,
+) -> Option<u32> {
     let secs = field.parsed(quantity::secs, found)?;
     if !range.contains(&secs) {
         let shown = |value| quantity::Quantity {

@@ -2,6 +2,7 @@
 
 use jiff::SignedDuration;
 
+use super::super::check::Statistic;
 use super::super::dimension::Dimension;
 use super::super::metric::{Metric, Nature, Unit};
 use super::super::quantity;
@@ -143,7 +144,7 @@ fn read_usual(table: &Table<'_>, metric: Metric, found: &mut Findings) -> Usual 
     if let (Some(mode), true) = (&mode, metric.nature() != Nature::Share) {
         mode.refuse(found, format!("`{metric}` is no share: it has no mode"));
     }
-    let statistic = mode.and_then(|mode| mode.choice(&checks::STATISTICS, found));
+    let statistic = mode.and_then(|mode| mode.choice(&Statistic::NAMES, found));
     let usual_hold = match metric.nature() {
         // In a row is long enough, and so is a span without anything.
         Nature::Streak | Nature::Absence => SignedDuration::ZERO,
@@ -206,7 +207,7 @@ fn read_bound(table: &Table<'_>, metric: Metric, found: &mut Findings) -> Option
 }
 
 /// A number of the unit of a metric.
-pub(super) fn quantity(field: &Field<'_>, unit: Unit, found: &mut Findings) -> Option<u64> {
+pub(in super::super) fn quantity(field: &Field<'_>, unit: Unit, found: &mut Findings) -> Option<u64> {
     match unit {
         Unit::Share => field.parsed(quantity::basis_points, found),
         Unit::Millis => field.parsed(quantity::millis, found),

@@ -1,9 +1,11 @@
 //! What rules, alerts and messages do together, in simulated time.
 
+mod chance;
 mod counted;
 mod life;
 mod properties;
 mod telling;
+mod trials;
 mod wrong;
 
 use std::collections::BTreeMap;
@@ -31,7 +33,7 @@ rules:
     severity: critical
 ";
 
-fn rules(text: &str) -> Rules {
+pub(in super::super) fn rules(text: &str) -> Rules {
     Rules::load(text, "alerts.yaml", None).unwrap_or_else(|found| {
         panic!(
             "{}",
@@ -44,7 +46,7 @@ fn rules(text: &str) -> Rules {
     })
 }
 
-fn at(second: i64) -> Timestamp {
+pub(in super::super) fn at(second: i64) -> Timestamp {
     Timestamp::from_second(1_000_000 + second).unwrap()
 }
 
@@ -71,22 +73,22 @@ fn well(second: i64) -> Reading {
     seen(100, 0, second)
 }
 
-fn ill(second: i64) -> Reading {
+pub(in super::super) fn ill(second: i64) -> Reading {
     seen(100, 50, second)
 }
 
 /// All alerts and groups of a document, as a store keeps them.
-struct World {
-    rules: Rules,
-    instances: Vec<Instance>,
+pub(in super::super) struct World {
+    pub(in super::super) rules: Rules,
+    pub(in super::super) instances: Vec<Instance>,
     groups: Vec<Group>,
     silences: Vec<Silence>,
     transitions: Vec<Transition>,
-    sent: Vec<(i64, Notification)>,
+    pub(in super::super) sent: Vec<(i64, Notification)>,
 }
 
 impl World {
-    fn new(text: &str) -> Self {
+    pub(in super::super) fn new(text: &str) -> Self {
         Self {
             rules: rules(text),
             instances: Vec::new(),
@@ -98,7 +100,7 @@ impl World {
     }
 
     /// Evaluates the rule `name` alone, and tells what there is to tell.
-    fn look_at(&mut self, name: &str, second: i64, readings: &BTreeMap<Scope, Reading>) {
+    pub(in super::super) fn look_at(&mut self, name: &str, second: i64, readings: &BTreeMap<Scope, Reading>) {
         let rule = self.rules.rule(name).unwrap();
         let (own, others): (Vec<_>, Vec<_>) = std::mem::take(&mut self.instances)
             .into_iter()
