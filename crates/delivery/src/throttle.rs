@@ -52,6 +52,15 @@ pub enum Decision {
     WaitUntil(Timestamp),
 }
 
+/// What is remembered of one receiver, for those who share it: several workers, or the next start.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sent {
+    /// When the last messages were sent, at most as many as the rate allows.
+    pub at: VecDeque<Timestamp>,
+    /// Until when it wants silence.
+    pub muted_until: Option<Timestamp>,
+}
+
 /// What was sent to one receiver lately.
 #[derive(Clone, Debug)]
 pub struct Throttle {
@@ -68,6 +77,26 @@ impl Throttle {
             rate,
             sent_at: VecDeque::new(),
             muted_until: None,
+        }
+    }
+
+    /// Goes on from what was remembered.
+    #[must_use]
+    pub fn resume(rate: Rate, sent: Sent) -> Self {
+        Self {
+            rate,
+            sent_at: sent.at,
+            muted_until: sent.muted_until,
+        }
+    }
+
+    /// What is to be remembered at `now`: no more than what still counts.
+    #[must_use]
+    pub fn state(&self, now: Timestamp) -> Sent {
+        let since = now.saturating_sub(self.rate.per()).unwrap_or(now);
+        Sent {
+            at: self.sent_at.iter().filter(|at| **at > since).copied().collect(),
+            muted_until: self.muted_until.filter(|until| *until > now),
         }
     }
 
@@ -181,6 +210,8 @@ mod tests {
             let mut log: Vec<Timestamp> = Vec::new();
             for (secs, waiting, joins) in steps {
                 now += SignedDuration::from_secs(secs);
+                // As another worker would find it.
+                throttle = Throttle::resume(throttle.rate, throttle.state(now));
                 let count = match throttle.decide(waiting, joins, now) {
                     Decision::Idle => 0,
                     Decision::Each(count) => count,

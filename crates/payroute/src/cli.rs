@@ -36,6 +36,8 @@ pub(crate) enum Command {
     Monitor(Flags),
     /// Run the console of a deployment of several processes: the control plane
     Console(Flags),
+    /// Run the alerter of a deployment of several processes: it sends alerts, events and customer notices
+    Alerter(Flags),
     /// Bring the Postgres database to the present schema
     Migrate(Flags),
     /// Count all statistics in Redis anew, from the ledger

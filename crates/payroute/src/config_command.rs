@@ -6,6 +6,7 @@ use anyhow::Context as _;
 
 use crate::catalogue_files;
 use crate::cli::ConfigCommand;
+use crate::receiver_files;
 use crate::settings::Settings;
 use crate::settings::keys::KEYS;
 use crate::shop_files::ShopFiles;
@@ -21,13 +22,16 @@ pub(crate) async fn run(command: ConfigCommand, out: &mut impl Write) -> anyhow:
             let settings = flags.load()?;
             let catalogue = catalogue_files::of_folder(&flags.folder)?;
             let shop = ShopFiles::load(&flags.folder, &settings.files, &catalogue)?;
+            let receivers = receiver_files::load(&flags.folder, &settings.files)?
+                .names()
+                .count();
             let (channels, policy) = (shop.configuration.channels.len(), &shop.policy);
             let rules = policy.rules().count();
             let (name, version) = (policy.name(), policy.version());
             let folder = flags.folder.display();
             writeln!(
                 out,
-                "{folder}: good; {channels} channels, policy {name} {version} with {rules} rules"
+                "{folder}: good; {channels} channels, policy {name} {version} with {rules} rules, {receivers} receivers"
             )?;
         }
         ConfigCommand::Import(flags) => store_commands::import(&flags, out).await?,

@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use access::Guard;
+use alerter::dispatch::Dispatcher;
+use alerter::receivers::Receivers;
 use anyhow::Context as _;
 use domain::brain::{Brain, Params};
 use domain::catalogue::Shared as SharedCatalogue;
@@ -27,7 +29,7 @@ use tokio::net::TcpListener;
 
 use crate::catalogue_files::CatalogueFiles;
 use crate::running::{GRPC, IN_FLIGHT, PROBES, REST, Running};
-use crate::serving;
+use crate::serving::{self, SENDING};
 use crate::shop_files::{InvalidShop, ShopFiles, Texts};
 
 /// What an embedded Payroute is started with.
@@ -44,6 +46,8 @@ pub(crate) struct Setup {
     pub(crate) keyring: Keyring,
     /// Who may call.
     pub(crate) guard: Guard,
+    /// Whom alerts, events and customer notices are sent to.
+    pub(crate) receivers: Receivers,
     /// How long an outcome may be reported after its decision.
     pub(crate) token_ttl: SignedDuration,
     /// How often health is published.
@@ -109,6 +113,7 @@ pub(crate) async fn start(
         serving::publish(&outcomes, record);
     });
     let plane = plane(&setup, &ledger, &live);
+    let dispatcher = dispatcher(&setup.clock, setup.receivers, &ledger);
     let routing = Arc::new(Routing::new(Parts {
         shop,
         live: Arc::clone(&live),
@@ -147,6 +152,7 @@ pub(crate) async fn start(
     if let Some(files) = setup.catalogue_files {
         running.spawn(move |stop| files.follow(stop));
     }
+    send(&mut running, dispatcher);
     running.stage("the ledger", None);
     running.spawn(|stop| serving::close(writer, stop));
     running.stage("the monitor", None);
@@ -154,6 +160,23 @@ pub(crate) async fn start(
     let probes = serving::probes(&running, telemetry, setup.guard);
     running.serve_probes(listeners.admin, probes);
     Ok(running)
+}
+
+/// What sends alerts, events and customer notices.
+fn dispatcher(clock: &SharedClock, receivers: Receivers, ledger: &Arc<SqliteLedger>) -> Dispatcher {
+    alerter::metric::describe();
+    let parts = alerter::dispatch::Parts {
+        store: Arc::clone(ledger) as _,
+        receivers: Arc::new(receivers),
+        clock: Arc::clone(clock),
+    };
+    Dispatcher::new(parts, rand::make_rng())
+}
+
+/// Lets `dispatcher` send until the process ends.
+fn send(running: &mut Running, dispatcher: Dispatcher) {
+    running.stage("deliveries under way", Some(SENDING));
+    running.spawn(move |stop| dispatcher.run(stop));
 }
 
 /// What the control plane works with.

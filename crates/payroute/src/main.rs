@@ -15,6 +15,7 @@ mod explain_command;
 mod listening;
 mod policy_command;
 mod probe_command;
+mod receiver_files;
 mod referee;
 mod running;
 mod scenarios;
@@ -67,6 +68,7 @@ async fn carry_out(command: Command) -> anyhow::Result<()> {
         Command::Router(flags) => serve::run_services(Services::ROUTER, flags, &mut out).await,
         Command::Monitor(flags) => serve::run_services(Services::MONITOR, flags, &mut out).await,
         Command::Console(flags) => serve::run_services(Services::CONSOLE, flags, &mut out).await,
+        Command::Alerter(flags) => serve::run_services(Services::ALERTER, flags, &mut out).await,
         Command::Migrate(flags) => store_commands::migrate(&flags, &mut out).await,
         Command::RebuildStats(flags) => store_commands::rebuild_stats(&flags, &mut out).await,
         Command::Bench(args) => bench::run(args, &mut out).await,

@@ -16,6 +16,7 @@ use crate::catalogue_files::{self, CatalogueFiles};
 use crate::distributed;
 use crate::embedded::{self, Listeners, Setup, Source};
 use crate::listening::{access, guard};
+use crate::receiver_files;
 use crate::running::Running;
 use crate::settings::flags::Flags;
 use crate::settings::{LogFormat, Settings};
@@ -97,6 +98,7 @@ pub(crate) fn setup(folder: &Path, settings: &Settings) -> anyhow::Result<Setup>
         },
         keyring: token_keys::load_or_make(&settings.token.keys_file)?,
         guard: guard(settings)?,
+        receivers: receiver_files::load(folder, &settings.files)?,
         token_ttl: SignedDuration::from_secs(i64::from(settings.token.ttl_secs)),
         snapshot_every: Duration::from_millis(u64::from(settings.health.snapshot_ms)),
         rebuild: SignedDuration::from_secs(i64::from(settings.health.rebuild_secs)),

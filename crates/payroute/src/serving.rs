@@ -1,5 +1,7 @@
 //! What serves calls, and what comes after the last one: the same in every mode.
 
+use std::time::Duration;
+
 use access::Guard;
 use ledger::Writer;
 use ledger::attempt::AttemptRecord;
@@ -10,6 +12,10 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::running::Running;
+
+/// How long messages under way may take when the process ends, within the time that stopping may take. What is not
+/// settled then is sent again, under the same id.
+pub(crate) const SENDING: Duration = Duration::from_secs(2);
 
 /// Answers gRPC until told to stop.
 pub(crate) async fn grpc(listener: TcpListener, services: Services, stop: CancellationToken) {

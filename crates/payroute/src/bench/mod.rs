@@ -124,6 +124,7 @@ async fn start(data: &Path, telemetry: &telemetry::Guard) -> anyhow::Result<(Soc
         },
         keyring: token_keys::load_or_make(&data.join("token-keys"))?,
         guard: Guard::default(),
+        receivers: alerter::receivers::Receivers::default(),
         token_ttl: SignedDuration::from_hours(1),
         snapshot_every: Duration::from_millis(250),
         rebuild: SignedDuration::from_hours(1),

@@ -48,6 +48,7 @@ pub(super) fn setup(world: &World, folder: &Path) -> anyhow::Result<Setup> {
         },
         keyring: token_keys::load_or_make(&folder.join("token-keys"))?,
         guard: Guard::new(None),
+        receivers: alerter::receivers::Receivers::default(),
         token_ttl: SignedDuration::from_hours(1),
         snapshot_every: SNAPSHOT_EVERY,
         rebuild: SignedDuration::ZERO,

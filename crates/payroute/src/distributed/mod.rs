@@ -3,6 +3,7 @@
 //! Any number of each, in a process alone or together: `payroute serve` with both stores runs one of each in one
 //! process. A router starts and goes on while either store is away; a monitor and the console need them.
 
+mod alerter;
 mod console;
 mod monitor;
 mod router;
@@ -12,12 +13,14 @@ mod watching;
 
 use std::path::Path;
 
+use ::alerter::receivers::Receivers;
 use anyhow::Context as _;
 use telemetry::listen::bind;
 use telemetry::probes::Readiness;
 use tokio::net::TcpListener;
 
 use crate::listening::{access, guard};
+use crate::receiver_files;
 use crate::running::{PROBES, Running};
 use crate::settings::Settings;
 
@@ -28,6 +31,10 @@ use watching::Watching;
 
 /// What a process does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each service runs in a process or does not, whatever the others do"
+)]
 pub(crate) struct Services {
     /// Answers Route and `ReportOutcome`.
     pub(crate) router: bool,
@@ -35,6 +42,8 @@ pub(crate) struct Services {
     pub(crate) monitor: bool,
     /// Answers the control plane.
     pub(crate) console: bool,
+    /// Sends alerts, events and customer notices.
+    pub(crate) alerter: bool,
 }
 
 impl Services {
@@ -43,24 +52,35 @@ impl Services {
         router: true,
         monitor: true,
         console: true,
+        alerter: true,
     };
     /// The router alone.
     pub(crate) const ROUTER: Self = Self {
         router: true,
         monitor: false,
         console: false,
+        alerter: false,
     };
     /// The monitor alone.
     pub(crate) const MONITOR: Self = Self {
         router: false,
         monitor: true,
         console: false,
+        alerter: false,
     };
     /// The console alone.
     pub(crate) const CONSOLE: Self = Self {
         router: false,
         monitor: false,
         console: true,
+        alerter: false,
+    };
+    /// The alerter alone.
+    pub(crate) const ALERTER: Self = Self {
+        router: false,
+        monitor: false,
+        console: false,
+        alerter: true,
     };
 }
 
@@ -75,6 +95,12 @@ pub(crate) async fn start(
     telemetry: &telemetry::Guard,
 ) -> anyhow::Result<Running> {
     let guard = guard(settings)?;
+    // A router is not to be kept from starting by a receiver's missing secret.
+    let receivers = if services.alerter {
+        receiver_files::load(folder, &settings.files)?
+    } else {
+        Receivers::default()
+    };
     stats::redis::metric::describe();
     let stores = Stores::open(services, folder, settings).await?;
     let mut running = Running::new(Readiness::until(&[]));
@@ -95,6 +121,9 @@ pub(crate) async fn start(
     }
     if services.monitor {
         monitor::add(&mut running, &stores).await?;
+    }
+    if services.alerter {
+        alerter::add(&mut running, &stores, receivers);
     }
     stores.follow(&mut running);
     let admin = listen("listen.admin", settings.listen.admin, settings).await?;

@@ -29,6 +29,7 @@ impl PolicyFiles {
             return Ok(Files {
                 channels: channels.clone(),
                 policy: policy.clone(),
+                ..Files::default()
             });
         }
         let files = Settings::load(&self.config, std::env::vars(), &[])?.files;
@@ -36,6 +37,7 @@ impl PolicyFiles {
         Ok(Files {
             channels: self.channels.clone().unwrap_or(channels),
             policy: self.file.clone().unwrap_or(policy),
+            ..Files::default()
         })
     }
 }

@@ -30,7 +30,7 @@ const fn key(path: &'static str, value: &'static str, about: &'static str) -> Ke
 }
 
 /// Every setting, in the order of the documentation.
-pub(crate) const KEYS: [Key; 26] = [
+pub(crate) const KEYS: [Key; 27] = [
     key(
         "listen.grpc",
         "ADDRESS",
@@ -152,6 +152,11 @@ pub(crate) const KEYS: [Key; 26] = [
         "files.policy",
         "FILE",
         "the routing policy, relative to the configuration folder",
+    ),
+    key(
+        "files.receivers",
+        "FILE",
+        "the receivers of alerts, events and customer notices, relative to the configuration folder; need not be there",
     ),
 ];
 

@@ -246,6 +246,8 @@ pub(crate) struct Files {
     pub(crate) channels: PathBuf,
     /// The routing policy.
     pub(crate) policy: PathBuf,
+    /// The receivers of alerts, events and customer notices; need not be there.
+    pub(crate) receivers: PathBuf,
 }
 
 impl Default for Files {
@@ -253,6 +255,7 @@ impl Default for Files {
         Self {
             channels: "channels.yaml".into(),
             policy: "policy.yaml".into(),
+            receivers: "receivers.yaml".into(),
         }
     }
 }
