@@ -33,6 +33,7 @@ pub mod payment;
 pub mod policy;
 pub mod replica;
 pub mod report;
+pub mod runbook;
 pub mod snapshot;
 pub mod success_rate;
 pub mod suspension;

@@ -99,7 +99,7 @@ pub(super) fn secs(text: &str) -> Result<u64, String> {
 ///
 /// # Errors
 /// When it does not, or more than the whole.
-pub(super) fn basis_points(text: &str) -> Result<u64, String> {
+pub(crate) fn basis_points(text: &str) -> Result<u64, String> {
     let refused = || format!("`{text}` is not a share such as 95% or 99.95%");
     let number = text.trim().strip_suffix('%').ok_or_else(refused)?.trim_end();
     let (whole, cents) = number.split_once('.').unwrap_or((number, "0"));

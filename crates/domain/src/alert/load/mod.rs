@@ -107,7 +107,7 @@ fn bounded(field: &Field<'_>, most: usize, found: &mut Findings) -> Option<Box<s
 }
 
 /// Seconds within `range`, written as a time.
-pub(super) fn secs(
+pub(crate) fn secs(
     field: &Field<'_>,
     range: std::ops::RangeInclusive<u64>,
     found: &mut Findings,
@@ -135,4 +135,9 @@ fn window(field: &Field<'_>, found: &mut Findings) -> Option<u32> {
         );
     }
     Some(secs)
+}
+
+/// Reads which alerts are meant, by any labels: for documents beside this one.
+pub(crate) fn read_matchers(field: &Field<'_>, found: &mut Findings) -> Vec<super::Matcher> {
+    matchers::read(field, None, found)
 }
