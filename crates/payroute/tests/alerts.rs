@@ -96,3 +96,33 @@ fn tests_of_their_own_name_their_rules() {
     let output = alerts(&["test", file.to_str().expect("text")]);
     assert_eq!(printed(&output), "pass  nothing\n1 passed, 0 failed\n");
 }
+
+#[test]
+fn runbooks_are_checked_with_the_rules_they_are_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("runbooks.yaml");
+    let check = |text: &str| {
+        std::fs::write(&file, text).expect("it is written");
+        let file = file.to_str().expect("text");
+        let output = alerts(&["check", "config/alerts.yaml", "--runbooks", file]);
+        let told = printed(&output).replace(file, "runbooks.yaml");
+        (
+            output.status.success(),
+            told.lines().nth(1).unwrap_or_default().to_owned(),
+        )
+    };
+    let page = std::fs::read_to_string(root().join("docs/runbooks.md")).expect("it is there");
+    let example = page
+        .split("```yaml\n")
+        .nth(1)
+        .and_then(|rest| rest.split("```").next());
+    let example = example.expect("the page shows runbooks");
+    let good = "runbooks.yaml: good; version 1 with 2 runbooks".to_owned();
+    assert_eq!(check(example), (true, good));
+    let stranger =
+        "runbooks.yaml: runbook `leave_channel` is for rule `ChannelLost`, which there is not".to_owned();
+    assert_eq!(
+        check(&example.replace("ChannelDown", "ChannelLost")),
+        (false, stranger)
+    );
+}

@@ -294,13 +294,14 @@ fn the_page_of_codes_is_what_the_program_prints() {
 }
 
 /// The pages that show commands.
-const PAGES: [&str; 7] = [
+const PAGES: [&str; 8] = [
     "README.md",
     "CONTRIBUTING.md",
     "SECURITY.md",
     "docs/configuration.md",
     "docs/failures.md",
     "docs/alerts.md",
+    "docs/runbooks.md",
     "docs/policy.md",
 ];
 

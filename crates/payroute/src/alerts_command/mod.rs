@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::Subcommand;
 use domain::alert::{BUILT_IN, Rules, Trial, Trials};
 use domain::diagnostic::Diagnostic;
+use domain::runbook::Runbooks;
 
 use crate::shop_files::read;
 
@@ -19,6 +20,9 @@ pub(crate) enum AlertsCommand {
     Check {
         /// The rules, such as config/alerts.yaml
         file: PathBuf,
+        /// Runbooks, to be checked too, and with the rules that they are for
+        #[arg(long, value_name = "FILE")]
+        runbooks: Option<PathBuf>,
     },
     /// Run tests of alert rules: outcomes as they could be, in simulated time
     Test {
@@ -38,18 +42,14 @@ pub(crate) enum AlertsCommand {
 /// When the rules are not good or a test fails. What exactly is wrong is then in `out`.
 pub(crate) fn run(command: &AlertsCommand, out: &mut impl Write) -> anyhow::Result<()> {
     match command {
-        AlertsCommand::Check { file } => check(file, out),
+        AlertsCommand::Check { file, runbooks } => check(file, runbooks.as_deref(), out),
         AlertsCommand::Test { file, timeline } => test(file, *timeline, out),
         AlertsCommand::BuiltIn => Ok(out.write_all(BUILT_IN.as_bytes())?),
     }
 }
 
-fn check(file: &Path, out: &mut impl Write) -> anyhow::Result<()> {
+fn check(file: &Path, runbooks: Option<&Path>, out: &mut impl Write) -> anyhow::Result<()> {
     let rules = load(file, out)?;
-    let count = |number: usize, what: &str| {
-        let plural = if number == 1 { "" } else { "s" };
-        format!("{number} {what}{plural}")
-    };
     writeln!(
         out,
         "{}: good; version {} with {}, {}, {}",
@@ -59,7 +59,51 @@ fn check(file: &Path, out: &mut impl Write) -> anyhow::Result<()> {
         count(rules.routes.len(), "route"),
         count(rules.inhibitions.len(), "inhibition"),
     )?;
+    let Some(file) = runbooks else { return Ok(()) };
+    let name = file.display().to_string();
+    let runbooks = refused(Runbooks::load(&read(file)?, &name, None), out)?;
+    let strangers = strangers(&rules, &runbooks);
+    for stranger in &strangers {
+        writeln!(out, "{name}: {stranger}")?;
+    }
+    anyhow::ensure!(
+        strangers.is_empty(),
+        "found {}",
+        count(strangers.len(), "problem")
+    );
+    let number = count(runbooks.list.len(), "runbook");
+    writeln!(out, "{name}: good; version {} with {number}", runbooks.version)?;
     Ok(())
+}
+
+/// What rules and runbooks say of each other that is not there.
+fn strangers(rules: &Rules, runbooks: &Runbooks) -> Vec<String> {
+    let mut found = Vec::new();
+    for rule in &rules.list {
+        if let Some(named) = &rule.runbook
+            && runbooks.runbook(named).is_none()
+        {
+            found.push(format!(
+                "rule `{}` wants runbook `{named}`, which is not here",
+                rule.name
+            ));
+        }
+    }
+    for runbook in &runbooks.list {
+        for on in runbook.on.iter().filter(|on| rules.rule(on).is_none()) {
+            found.push(format!(
+                "runbook `{}` is for rule `{on}`, which there is not",
+                runbook.name
+            ));
+        }
+    }
+    found
+}
+
+/// `1 rule`, `2 rules`.
+fn count(number: usize, what: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} {what}{plural}")
 }
 
 fn load(file: &Path, out: &mut impl Write) -> anyhow::Result<Rules> {
@@ -84,8 +128,7 @@ fn test(file: &Path, timeline: bool, out: &mut impl Write) -> anyhow::Result<()>
     }
     let failed = results.iter().filter(|trial| !trial.has_passed()).count();
     writeln!(out, "{} passed, {failed} failed", results.len() - failed)?;
-    let plural = if failed == 1 { "" } else { "s" };
-    anyhow::ensure!(failed == 0, "{failed} test{plural} failed");
+    anyhow::ensure!(failed == 0, "{} failed", count(failed, "test"));
     Ok(())
 }
 
@@ -112,8 +155,7 @@ fn refused<T>(result: Result<T, Vec<Diagnostic>>, out: &mut impl Write) -> anyho
             for diagnostic in &diagnostics {
                 writeln!(out, "{diagnostic}")?;
             }
-            let plural = if diagnostics.len() == 1 { "" } else { "s" };
-            anyhow::bail!("found {} problem{plural}", diagnostics.len())
+            anyhow::bail!("found {}", count(diagnostics.len(), "problem"))
         }
     }
 }
