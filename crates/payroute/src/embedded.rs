@@ -19,6 +19,7 @@ use ledger::control::{ControlStore as _, Editor, Follower};
 use ledger::{Limits, SqliteLedger, SqliteSettings, Writer};
 use monitor::Monitor;
 use router::adopt::Adopter;
+use router::guarded::ByDefault;
 use router::routing::{Parts, Routing};
 use router::server::Services;
 use router::token::Keyring;
@@ -48,6 +49,8 @@ pub(crate) struct Setup {
     pub(crate) guard: Guard,
     /// Whom alerts, events and customer notices are sent to.
     pub(crate) receivers: Receivers,
+    /// Whose payments are guarded unasked.
+    pub(crate) guarded: ByDefault,
     /// How long an outcome may be reported after its decision.
     pub(crate) token_ttl: SignedDuration,
     /// How often health is published.
@@ -125,6 +128,7 @@ pub(crate) async fn start(
         clock: setup.clock,
         token_ttl: setup.token_ttl,
         rng: rand::make_rng(),
+        guarding: serving::guarding(Arc::clone(&ledger) as _, setup.guarded)?,
     })?);
 
     let mut running = Running::new(Readiness::until(&[]));

@@ -99,6 +99,7 @@ pub(crate) fn setup(folder: &Path, settings: &Settings) -> anyhow::Result<Setup>
         keyring: token_keys::load_or_make(&settings.token.keys_file)?,
         guard: guard(settings)?,
         receivers: receiver_files::load(folder, &settings.files)?,
+        guarded: settings.guard.by_default().map_err(anyhow::Error::msg)?,
         token_ttl: SignedDuration::from_secs(i64::from(settings.token.ttl_secs)),
         snapshot_every: Duration::from_millis(u64::from(settings.health.snapshot_ms)),
         rebuild: SignedDuration::from_secs(i64::from(settings.health.rebuild_secs)),

@@ -1,10 +1,14 @@
 //! What serves calls, and what comes after the last one: the same in every mode.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use access::Guard;
+use domain::network_retry::Rules;
+use ledger::Guards;
 use ledger::Writer;
 use ledger::attempt::AttemptRecord;
+use router::guarded::{ByDefault, Guarding};
 use router::server::{self, Services};
 use stats::stream::Publisher;
 use telemetry::probes::{Probes, Readers};
@@ -56,4 +60,14 @@ pub(crate) fn probes(running: &Running, telemetry: &telemetry::Guard, guard: Gua
         readiness: running.readiness().clone(),
         readers: Readers::of(move |header| guard.admit(header, access::Scope::Read).is_ok()),
     }
+}
+
+/// What keeps payments from being charged twice, by what `guards` has registered.
+pub(crate) fn guarding(guards: Arc<dyn Guards>, by_default: ByDefault) -> anyhow::Result<Guarding> {
+    let rules = Rules::built_in().map_err(|found| anyhow::anyhow!("the card networks' rules: {found:?}"))?;
+    Ok(Guarding {
+        guards,
+        by_default,
+        rules,
+    })
 }

@@ -8,6 +8,7 @@ use std::str::FromStr;
 
 use domain::card_number;
 use domain::id::InvalidId;
+use domain::network_retry::Fingerprint;
 use jiff::Timestamp;
 
 use crate::time;
@@ -66,6 +67,21 @@ impl Reader {
         }
         text.parse()
             .map_err(|error: InvalidId| self.refuse(field, error.to_string()))
+            .ok()
+    }
+
+    /// A name that may be missing.
+    pub fn optional_name<T: FromStr<Err = InvalidId>>(&mut self, field: &str, text: &str) -> Option<T> {
+        (!text.is_empty()).then(|| self.name(field, text)).flatten()
+    }
+
+    /// What a credential is known by; may be missing.
+    pub fn fingerprint(&mut self, field: &str, text: &str) -> Option<Fingerprint> {
+        if text.is_empty() || !self.no_card_number(field, text) {
+            return None;
+        }
+        Fingerprint::new(text)
+            .map_err(|error| self.refuse(field, error.to_string()))
             .ok()
     }
 

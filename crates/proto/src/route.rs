@@ -1,7 +1,8 @@
 //! `RouteRequest`: from the wire.
 
-use domain::id::ChannelId;
+use domain::id::{AttemptId, ChannelId};
 use domain::money::Money;
+use domain::network_retry::Fingerprint;
 use domain::payment::{Attributes, Card, Customer, Device, Operation, Stage};
 
 use crate::fields::{MAX_TAGS, Reader};
@@ -28,6 +29,10 @@ pub struct RouteQuery {
     pub guard: bool,
     /// Explain the decision.
     pub explain: bool,
+    /// Whose registration it is.
+    pub request: Option<AttemptId>,
+    /// What the caller knows the card or token by.
+    pub credential: Option<Fingerprint>,
 }
 
 impl TryFrom<v1::RouteRequest> for RouteQuery {
@@ -51,6 +56,8 @@ impl TryFrom<v1::RouteRequest> for RouteQuery {
             .map(|receipt| reader.token("previous_attempts", receipt))
             .collect();
         let (guard, explain) = (request.guard, request.explain);
+        let request_id = reader.optional_name("request_id", &request.request_id);
+        let credential = reader.fingerprint("credential_fingerprint", &request.credential_fingerprint);
         let query = attributes(&mut reader, request).map(|attributes| Self {
             attributes,
             candidates,
@@ -59,6 +66,8 @@ impl TryFrom<v1::RouteRequest> for RouteQuery {
             receipts,
             guard,
             explain,
+            request: request_id,
+            credential,
         });
         reader.finish(query)
     }
@@ -242,6 +251,31 @@ mod tests {
         let violations = RouteQuery::try_from(v1::RouteRequest { metadata, ..good() }).unwrap_err();
         assert_eq!(violations.list()[0].field, "metadata key");
         assert!(!violations.to_string().contains("4111"));
+    }
+
+    #[test]
+    fn a_fingerprint_that_is_a_card_number_is_refused_and_not_repeated() {
+        let request = v1::RouteRequest {
+            credential_fingerprint: "4111111111111111".into(),
+            request_id: "5555-5555-5555-4444".into(),
+            ..good()
+        };
+        let violations = RouteQuery::try_from(request).unwrap_err();
+        let fields: Vec<_> = violations.list().iter().map(|one| one.field.as_str()).collect();
+        assert_eq!(fields, ["request_id", "credential_fingerprint"]);
+        let text = violations.to_string();
+        assert!(!text.contains("4111") && !text.contains("5555"), "{text}");
+    }
+
+    #[test]
+    fn a_fingerprint_is_a_hash_and_not_a_word() {
+        let with = |text: &str| v1::RouteRequest {
+            credential_fingerprint: text.into(),
+            ..good()
+        };
+        assert_eq!(fields(with("short")), ["credential_fingerprint"]);
+        let kept = RouteQuery::try_from(with("hmac:9f86d081884c7d65")).unwrap();
+        assert_eq!(kept.credential.unwrap().as_str(), "hmac:9f86d081884c7d65");
     }
 
     #[test]

@@ -5,6 +5,7 @@ use domain::catalogue::Side;
 use domain::decision::Previous;
 use domain::id::{AccountId, ChannelId, MerchantId, PaymentId};
 use domain::money::Money;
+use domain::network_retry::Fingerprint;
 use domain::payment::{Attributes, Stage};
 use jiff::Timestamp;
 use proto::claims::{DecisionClaims, ReceiptClaims, Target};
@@ -30,6 +31,10 @@ pub(crate) struct DecisionProof {
     pub(crate) decided_at: Timestamp,
     pub(crate) expires_at: Timestamp,
     pub(crate) targets: Vec<Target>,
+    /// Whether the attempt is registered.
+    pub(crate) guarded: bool,
+    pub(crate) credential: Option<Fingerprint>,
+    pub(crate) card_brand: String,
 }
 
 /// The language of a caller who names none.
@@ -58,6 +63,9 @@ impl DecisionProof {
                 decided_at: from_micros(claims.decided_at_us)?,
                 expires_at: from_micros(claims.expires_at_us)?,
                 targets: claims.targets.clone(),
+                guarded: claims.guarded,
+                credential: Fingerprint::new(&claims.credential).ok(),
+                card_brand: claims.card_brand.clone(),
             })
         };
         let source = InvalidToken::Malformed;
@@ -65,11 +73,13 @@ impl DecisionProof {
     }
 
     /// The account of the payment at `channel`, and how many channels come after it; `None` when it was not decided.
+    /// A registered attempt was decided for one channel: another one needs a registration of its own.
     pub(crate) fn target(&self, channel: &ChannelId) -> Option<(Option<AccountId>, usize)> {
         let place = self
             .targets
             .iter()
-            .position(|target| target.channel_id == channel.as_str())?;
+            .position(|target| target.channel_id == channel.as_str())
+            .filter(|place| *place == 0 || !self.guarded)?;
         let account = self
             .targets
             .get(place)
@@ -116,6 +126,9 @@ pub(crate) fn of_decision(id: Uuid, attributes: &Attributes, times: [Timestamp; 
         decided_at_us: decided_at.as_microsecond(),
         expires_at_us: expires_at.as_microsecond(),
         targets: Vec::new(),
+        guarded: false,
+        credential: String::new(),
+        card_brand: String::new(),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use domain::money::Money;
 use ledger::LedgerError;
 use proto::violation::Violations;
 use tonic::{Code, Status};
@@ -68,9 +69,22 @@ pub enum CallError {
         /// Why not.
         problem: String,
     },
-    /// Part of the contract that a later release fills.
-    #[error("{0} is not part of this release")]
-    NotYet(&'static str),
+    /// A guarded payment has one amount.
+    #[error("payment `{payment}` was registered with {registered}; every attempt at it asks for the same")]
+    OtherMoney {
+        /// The payment.
+        payment: String,
+        /// What it was registered with.
+        registered: Money,
+    },
+    /// The number of an attempt that was made before.
+    #[error("attempt {attempt_no} was made before and is {state}: route the next number")]
+    AttemptTaken {
+        /// The number.
+        attempt_no: u32,
+        /// What became of it.
+        state: &'static str,
+    },
     /// More outcomes are waiting than can be kept in memory.
     #[error("too many outcomes are waiting to be counted")]
     Backlog,
@@ -91,7 +105,8 @@ const fn classify(error: &CallError) -> (Code, &'static str, Option<Duration>) {
         CallError::Conflict { .. } => (Code::AlreadyExists, "ATTEMPT_CONFLICT", None),
         CallError::Unknown { .. } => (Code::NotFound, "NOT_FOUND", None),
         CallError::Refused { .. } => (Code::FailedPrecondition, "STATE_REFUSED", None),
-        CallError::NotYet(_) => (Code::Unimplemented, "NOT_IN_THIS_RELEASE", None),
+        CallError::OtherMoney { .. } => (Code::AlreadyExists, "PAYMENT_CONFLICT", None),
+        CallError::AttemptTaken { .. } => (Code::FailedPrecondition, "ATTEMPT_TAKEN", None),
         CallError::Backlog => (Code::Unavailable, "BUSY", Some(BUSY_RETRY)),
         CallError::Ledger(error) => match error {
             LedgerError::Busy { .. } => (Code::Unavailable, "BUSY", Some(BUSY_RETRY)),
@@ -189,7 +204,14 @@ mod tests {
                 state: "succeeded".into(),
                 problem: "it stays".into(),
             },
-            CallError::NotYet("guard"),
+            CallError::OtherMoney {
+                payment: "ord_1".into(),
+                registered: Money::new(1_999, "CNY".parse().unwrap()).unwrap(),
+            },
+            CallError::AttemptTaken {
+                attempt_no: 1,
+                state: "declined",
+            },
             CallError::Backlog,
             LedgerError::Busy { queue: 1 }.into(),
             LedgerError::SpoolFull { max_bytes: 1 }.into(),

@@ -1,6 +1,6 @@
 //! `GetPayment`: a payment whole, for customer service.
 
-use domain::catalogue::{Certainty, FailureKind, FailureReport, Reason};
+use domain::catalogue::{Certainty, Failure, FailureKind, FailureReport, Reason};
 use domain::decision::Action;
 use domain::report::Reported;
 use ledger::attempt::{AttemptRecord, Transition};
@@ -103,25 +103,31 @@ impl Routing {
     /// the code.
     fn meaning(&self, record: &AttemptRecord) -> Option<v1::Failure> {
         let reason = record.verdict.reason.clone()?;
+        let failure = self.classified(record)?;
+        Some(v1::Failure {
+            reason,
+            certainty: record.verdict.certainty.clone(),
+            ..speech::failure(&failure)
+        })
+    }
+
+    /// What the reported code means by the catalogue of today; `None` when no failure was reported.
+    pub(crate) fn classified(&self, record: &AttemptRecord) -> Option<Failure> {
+        record.verdict.reason.as_ref()?;
         let report = &record.report;
         let kind = match result(&report.result) {
             v1::Result::Declined => FailureKind::Declined,
             v1::Result::TimedOut => FailureKind::TimedOut,
             _ => FailureKind::Failed,
         };
-        let failure = self.catalogue.load().classify(&FailureReport {
+        Some(self.catalogue.load().classify(&FailureReport {
             code: report.code.as_deref(),
             sub_code: report.sub_code.as_deref(),
             http_status: report.http_status,
             transport_event: report.transport_event.as_deref(),
             network_advice_code: report.network_advice_code.as_deref(),
             ..FailureReport::new(&report.provider, kind)
-        });
-        Some(v1::Failure {
-            reason,
-            certainty: record.verdict.certainty.clone(),
-            ..speech::failure(&failure)
-        })
+        }))
     }
 }
 

@@ -1,15 +1,18 @@
 //! `ReportOutcome`: from a report to what it means, kept before it is answered.
 
+use domain::attempt::payment::{Slot, Submit};
 use domain::attempt::{self, Claim, Event, NextStep, QueryPlan, Situation, Source, State, next_step};
 use domain::brain;
 use domain::catalogue::{Failure, FailureKind, FailureReport};
 use domain::channel::{Capabilities, Channel};
 use domain::decision::attempt_key;
 use domain::id::AccountId;
+use domain::network_retry::Tried;
 use domain::outcome::OutcomeClass;
 use domain::report::{OutcomeReport, Reported};
 use jiff::{SignedDuration, Timestamp};
 use ledger::attempt::{AttemptRecord, Recorded, Report, Segment, Verdict};
+use ledger::guard::{Registered, Registration};
 use metrics::counter;
 use prost::Message as _;
 use proto::claims::{DecisionClaims, ReceiptClaims};
@@ -20,11 +23,15 @@ use telemetry::metric;
 
 use crate::claims::DecisionProof;
 use crate::error::CallError;
+use crate::guarded::due;
 use crate::routing::Routing;
 use crate::speech;
 
 /// How many outcomes may be between the ledger's queue and the stream: more than the ledger takes at once.
 const ON_THE_WAY: usize = 8_192;
+
+/// How long the history of a credential is waited for. The report is kept either way.
+const HISTORY_WITHIN: std::time::Duration = std::time::Duration::from_millis(300);
 
 /// A report whose token is good.
 struct Verified {
@@ -79,7 +86,12 @@ impl Routing {
             .index_of(report.channel.as_str())
             .and_then(|index| shop.channels.get(index));
         let provider = provider(&report, channel);
-        let judged = self.judge(&report, &verified, provider);
+        let mut judged = self.judge(&report, &verified, provider);
+        if let Some(failure) = &mut judged.failure {
+            self.keep_to_networks(&verified.decided, &report, failure, now)
+                .await;
+        }
+        let judged = judged;
         if !self.outcomes.has_room(ON_THE_WAY) {
             return Err(CallError::Backlog);
         }
@@ -115,6 +127,7 @@ impl Routing {
             }
         };
         let step = self.next_step(&case, channel, now);
+        let step = self.register_retry(&case, channel, step, now).await;
         let answer = self.answer(&case, &step);
         Ok(match kept {
             Some(kept) => self.as_known_by_now(answer, &case, &kept),
@@ -207,6 +220,17 @@ impl Routing {
     }
 
     fn next_step(&self, case: &Case<'_>, channel: Option<&Channel>, now: Timestamp) -> NextStep {
+        self.step_after(case, channel, case.verified.retries, now)
+    }
+
+    /// The next step, had the channel been tried again `retries` times.
+    fn step_after(
+        &self,
+        case: &Case<'_>,
+        channel: Option<&Channel>,
+        retries: u32,
+        now: Timestamp,
+    ) -> NextStep {
         let Case { verified, judged, .. } = case;
         let catalogue = self.catalogue.load();
         let profile = catalogue.profile(channel.map_or("", |channel| channel.provider.as_str()));
@@ -227,7 +251,7 @@ impl Routing {
         let situation = Situation {
             failure,
             attempt_no: verified.decided.attempt_no,
-            retries_used: verified.retries,
+            retries_used: retries,
             silent_fallbacks: u32::try_from(verified.fallbacks).unwrap_or(u32::MAX),
             budget_used_ms: 0,
             channel_healthy: channel.is_some_and(|channel| self.is_healthy(verified, channel)),
@@ -239,6 +263,81 @@ impl Routing {
         };
         let limits = attempt::Limits::default();
         next_step(&situation, &limits, now, &mut self.desk.lock().rng)
+    }
+
+    /// Lets the card networks' limits stand in `failure`. Without the ledger's memory the code alone speaks: the next
+    /// Route asks again.
+    async fn keep_to_networks(
+        &self,
+        decided: &DecisionProof,
+        report: &OutcomeReport,
+        failure: &mut Failure,
+        now: Timestamp,
+    ) {
+        let Some(credential) = &decided.credential else {
+            return;
+        };
+        let Some(tried) = Tried::of(failure, report.network_advice_code.as_deref(), now) else {
+            return;
+        };
+        let asked = self.history((&decided.merchant, credential), now);
+        let Ok(Ok(mut history)) = tokio::time::timeout(HISTORY_WITHIN, asked).await else {
+            tracing::warn!("the card networks' limits were not looked at: the ledger does not answer");
+            return;
+        };
+        history.note(tried);
+        let verdict = self.guarding.rules.judge(&decided.card_brand, &history, now);
+        verdict.apply(failure, now);
+    }
+
+    /// Registers the retry that a guarded attempt's caller is about to be told to make. When that cannot be, it is not
+    /// told.
+    async fn register_retry(
+        &self,
+        case: &Case<'_>,
+        channel: Option<&Channel>,
+        step: NextStep,
+        now: Timestamp,
+    ) -> NextStep {
+        let (decided, NextStep::RetrySame { not_before, .. }) = (&case.verified.decided, &step) else {
+            return step;
+        };
+        if !decided.guarded {
+            return step;
+        }
+        let timeout = channel.map_or(0, |channel| channel.timeout_ms);
+        let registration = Registration {
+            merchant: decided.merchant.clone(),
+            payment: decided.payment.clone(),
+            money: decided.amount,
+            slot: Slot::retry(decided.attempt_no),
+            channel: case.report.channel.clone(),
+            // Whoever repeats the report is told the same again.
+            request: Some(case.report.attempt.clone()),
+            most: attempt::Limits::default().max_attempts,
+            decision: case.verified.claims.encode_to_vec(),
+            at: now,
+            due_at: due(*not_before, timeout),
+        };
+        let mine = Some(&case.report.attempt);
+        match self.in_time(self.writer.register(registration)).await {
+            Ok(Registered::New) => step,
+            Ok(Registered::Again(kept))
+                if kept.state == State::Submitted && kept.request.as_ref() == mine =>
+            {
+                step
+            }
+            // Something is known of the payment that this report does not say.
+            Ok(Registered::Again(_) | Registered::Blocked { .. } | Registered::OtherMoney { .. }) => {
+                let profile = self.catalogue.load().profile(case.provider);
+                let capabilities = channel.map_or_else(Capabilities::default, |channel| channel.capabilities);
+                NextStep::QueryFirst(QueryPlan::for_lost_result(&profile, capabilities, now))
+            }
+            Err(error) => {
+                tracing::warn!(%error, "a retry is not offered, because it could not be registered: {error}");
+                self.step_after(case, channel, case.verified.retries.max(1), now)
+            }
+        }
     }
 
     fn is_healthy(&self, verified: &Verified, channel: &Channel) -> bool {
@@ -407,8 +506,12 @@ fn record(case: &Case<'_>, now: Timestamp) -> AttemptRecord {
         received_at: now,
         latency_ms: report.latency_ms,
         digest: [0; 32],
-        submit: None,
-        credential: None,
+        submit: decided.guarded.then_some(if verified.retries == 0 {
+            Submit::First
+        } else {
+            Submit::Retry
+        }),
+        credential: decided.credential.clone(),
         case: None,
     }
 }

@@ -1,4 +1,4 @@
-//! Route: from a request to a channel. No await, no I/O.
+//! Route: from a request to a channel. No await and no I/O, unless the attempt is to be registered.
 
 use std::sync::Arc;
 
@@ -7,6 +7,7 @@ use domain::payment::Attributes;
 use domain::policy::Verdict;
 use jiff::Timestamp;
 use ledger::decision::{DecisionRecord, Exclusion};
+use proto::claims::DecisionClaims;
 use proto::route::RouteQuery;
 use proto::{claims, time, v1};
 use rand::Rng;
@@ -18,56 +19,81 @@ use crate::claims::{of_decision, previous};
 use crate::error::CallError;
 use crate::routing::Routing;
 
+/// Longest card brand that a token carries, in bytes.
+pub(crate) const MAX_BRAND: usize = 32;
+
 /// A decision with what names it.
-struct Named<'p> {
+pub(crate) struct Named<'p> {
     id: Uuid,
-    decision: Decision<'p>,
-    decided_at: Timestamp,
+    pub(crate) decision: Decision<'p>,
+    pub(crate) decided_at: Timestamp,
     expires_at: Timestamp,
     health_as_of: Timestamp,
 }
 
 impl Routing {
-    /// Answers Route.
+    /// Answers Route. Ready at once, unless the payment is guarded: then the ledger is waited for.
     ///
     /// # Errors
-    /// When the request is invalid, a receipt was not issued here or is about another payment, or `guard` is asked for.
-    pub fn route(&self, request: v1::RouteRequest) -> Result<v1::RouteResponse, CallError> {
+    /// When the request is invalid, or a receipt was not issued here or is about another payment; for a guarded payment
+    /// also when it was registered with another amount, the attempt's number is taken, or the ledger does not answer.
+    pub async fn route(&self, request: v1::RouteRequest) -> Result<v1::RouteResponse, CallError> {
         let began = Instant::now();
         let query = RouteQuery::try_from(request)?;
-        if query.guard {
-            return Err(CallError::NotYet("guard"));
+        if self.guards(&query) {
+            return self.route_guarded(query, began).await;
         }
-        let previous = self.previous(&query)?;
+        let previous = self.previous(&query, false)?;
         let mut desk = self.desk.lock();
         // Under the lock: what is adopted meanwhile comes wholly before this decision or wholly after it.
         let shop = self.shop.load_full();
         let named = self.decide(&shop, &mut desk, &query, &previous);
         drop(desk);
-        let mut response = self.response(&shop, &query.attributes, &named);
+        let response = self.response(&shop, &query, &named);
+        Ok(self.finish(&shop, query, &named, (began, response)))
+    }
+
+    /// Explains the decision, counts it and hands it to the ledger.
+    pub(crate) fn finish(
+        &self,
+        shop: &Shop,
+        query: RouteQuery,
+        named: &Named<'_>,
+        (began, mut response): (Instant, v1::RouteResponse),
+    ) -> v1::RouteResponse {
         if query.explain {
-            response.explanation = Some(explanation(&shop, &query.attributes, &named, began));
+            response.explanation = Some(explanation(shop, &query.attributes, named, began));
         }
         self.meter
             .decided(named.decision.action, named.decision.strategy, began.elapsed());
         let health_age = named.decided_at.duration_since(named.health_as_of);
         self.meter.decided_with(health_age, named.decision.panic);
-        self.writer
-            .record_decision(record(&shop, query.attributes, &named));
-        Ok(response)
+        self.writer.record_decision(record(shop, query.attributes, named));
+        response
     }
 
-    fn previous(&self, query: &RouteQuery) -> Result<Vec<Previous>, CallError> {
+    /// What the receipts prove. Of guarded attempts the ledger knows more, when it is asked.
+    pub(crate) fn previous(
+        &self,
+        query: &RouteQuery,
+        asked_ledger: bool,
+    ) -> Result<Vec<Previous>, CallError> {
         let open = |receipt: &Vec<u8>| {
             let field = "previous_attempts";
             let claims = self.keyring.open_receipt(receipt);
             let claims = claims.map_err(|source| CallError::BadToken { field, source })?;
-            previous(&claims, &query.attributes)
+            let known = asked_ledger && claims.decision.as_ref().is_some_and(|of| of.guarded);
+            let previous = previous(&claims, &query.attributes)?;
+            Ok((!known).then_some(previous))
         };
-        query.receipts.iter().map(open).collect()
+        query
+            .receipts
+            .iter()
+            .filter_map(|receipt| open(receipt).transpose())
+            .collect()
     }
 
-    fn decide<'p>(
+    pub(crate) fn decide<'p>(
         &self,
         shop: &'p Shop,
         desk: &mut crate::routing::Desk,
@@ -99,7 +125,8 @@ impl Routing {
         }
     }
 
-    fn response(&self, shop: &Shop, payment: &Attributes, named: &Named<'_>) -> v1::RouteResponse {
+    pub(crate) fn response(&self, shop: &Shop, query: &RouteQuery, named: &Named<'_>) -> v1::RouteResponse {
+        let payment = &query.attributes;
         let decision = &named.decision;
         let mut choices = decision
             .targets
@@ -112,7 +139,7 @@ impl Routing {
         };
         v1::RouteResponse {
             decision_id: named.id.to_string(),
-            decision_token: self.token(shop, payment, named),
+            decision_token: self.token(shop, query, named),
             action: action(decision.action).into(),
             channel,
             fallbacks: choices.map(silent).collect(),
@@ -132,13 +159,21 @@ impl Routing {
             health_as_of: Some(time::to_wire(named.health_as_of)),
             expires_at: Some(time::to_wire(named.expires_at)),
             explanation: None,
+            open_attempt: None,
+            not_before: None,
         }
     }
 
-    fn token(&self, shop: &Shop, payment: &Attributes, named: &Named<'_>) -> Vec<u8> {
+    fn token(&self, shop: &Shop, query: &RouteQuery, named: &Named<'_>) -> Vec<u8> {
         if named.decision.action != Action::Submit {
             return Vec::new();
         }
+        self.keyring.seal_decision(&self.claims(shop, query, named))
+    }
+
+    /// What the token of a decision says.
+    pub(crate) fn claims(&self, shop: &Shop, query: &RouteQuery, named: &Named<'_>) -> DecisionClaims {
+        let payment = &query.attributes;
         let target = |target: &Target| {
             let channel = shop.channels.get(target.channel)?;
             Some(claims::Target {
@@ -152,7 +187,21 @@ impl Routing {
         };
         let mut claims = of_decision(named.id, payment, [named.decided_at, named.expires_at]);
         claims.targets = named.decision.targets.iter().filter_map(target).collect();
-        self.keyring.seal_decision(&claims)
+        claims.guarded = self.guards(query);
+        claims.credential = query
+            .credential
+            .as_ref()
+            .map(|credential| credential.as_str().to_owned())
+            .unwrap_or_default();
+        let brand = payment.card.as_ref().and_then(|card| card.brand.clone());
+        // No network has a longer name, and a token has a bound.
+        claims.card_brand = brand.filter(|brand| brand.len() <= MAX_BRAND).unwrap_or_default();
+        claims
+    }
+
+    /// Whether the attempt is to be registered.
+    pub(crate) fn guards(&self, query: &RouteQuery) -> bool {
+        query.guard || self.guarding.by_default.covers(&query.attributes.merchant)
     }
 }
 

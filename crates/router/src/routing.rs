@@ -18,6 +18,7 @@ use stats::live::Live;
 use stats::stream::Publisher;
 
 use crate::error::CallError;
+use crate::guarded::Guarding;
 use crate::meter::Meter;
 use crate::token::Keyring;
 
@@ -48,6 +49,8 @@ pub struct Parts {
     pub token_ttl: SignedDuration,
     /// Chance, for exploration and jitter.
     pub rng: StdRng,
+    /// What keeps guarded payments from being charged twice.
+    pub guarding: Guarding,
 }
 
 /// The state behind the routing service. Shared by all calls; nothing in it is locked across an await.
@@ -63,6 +66,7 @@ pub struct Routing {
     pub(crate) clock: SharedClock,
     pub(crate) token_ttl: SignedDuration,
     pub(crate) meter: Meter,
+    pub(crate) guarding: Guarding,
 }
 
 /// What changes with every decision, besides the brain. Locked before the brain, never after it.
@@ -102,6 +106,7 @@ impl Routing {
             clock: parts.clock,
             token_ttl: parts.token_ttl,
             meter: Meter::new(),
+            guarding: parts.guarding,
         })
     }
 
@@ -123,15 +128,26 @@ impl Routing {
     /// in the spool before it was asked: what was acknowledged is never called unknown.
     pub(crate) async fn look_up<T>(&self, asked: Answer<'_, Option<T>>) -> Result<Option<T>, CallError> {
         let was_behind = self.writer.is_behind();
-        let unavailable = |operation, source| LedgerError::Unavailable { operation, source };
-        let answer = tokio::time::timeout(LOOK_UP_WITHIN, asked)
-            .await
-            .map_err(|elapsed| unavailable("answer in time", Arc::new(elapsed)))??;
+        let answer = self.in_time(asked).await?;
         if answer.is_none() && was_behind {
             return Err(unavailable("know what was spooled", Arc::new(Behind)).into());
         }
         Ok(answer)
     }
+
+    /// What the ledger answers, in time.
+    pub(crate) async fn in_time<T>(
+        &self,
+        asked: impl Future<Output = Result<T, LedgerError>>,
+    ) -> Result<T, CallError> {
+        let answer = tokio::time::timeout(LOOK_UP_WITHIN, asked).await;
+        let answer = answer.map_err(|elapsed| unavailable("answer in time", Arc::new(elapsed)))?;
+        Ok(answer?)
+    }
+}
+
+fn unavailable(operation: &'static str, source: ledger::error::Cause) -> LedgerError {
+    LedgerError::Unavailable { operation, source }
 }
 
 /// Why a look-up that found nothing says nothing.

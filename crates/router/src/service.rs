@@ -38,7 +38,8 @@ impl Service {
 impl RoutingService for Service {
     async fn route(&self, request: Request<v1::RouteRequest>) -> Result<Response<v1::RouteResponse>, Status> {
         let call = Call::begin("payroute.v1.RoutingService/Route", request.metadata());
-        let answer = call.span.in_scope(|| self.routing.route(request.into_inner()));
+        let route = self.routing.route(request.into_inner());
+        let answer = route.instrument(call.span.clone()).await;
         call.end(answer)
     }
 

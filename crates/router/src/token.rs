@@ -278,6 +278,9 @@ mod tests {
             decided_at_us: i64::MAX,
             expires_at_us: i64::MAX,
             targets: vec![target; domain::decision::MAX_TARGETS],
+            guarded: true,
+            credential: name.clone(),
+            card_brand: "b".repeat(crate::route::MAX_BRAND),
         };
         let receipt = ReceiptClaims {
             decision: Some(decision.clone()),

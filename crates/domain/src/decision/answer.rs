@@ -7,6 +7,7 @@ use crate::brain::{Choice, Exploration, State};
 use crate::channels::ChannelIndex;
 use crate::eligibility::Exclusion;
 use crate::id::AccountId;
+use crate::limit::Reservation;
 use crate::named::named;
 use crate::payment::Attributes;
 use crate::policy::{Offer, Plan, Strategy};
@@ -40,6 +41,10 @@ named! {
         Incident = "incident",
         /// No channel is left.
         NoChannel = "no_channel",
+        /// The order was cancelled or has expired.
+        OrderOver = "order_over",
+        /// The card network wants the credential left alone for a time.
+        TooSoon = "too_soon",
     }
 }
 
@@ -48,8 +53,16 @@ impl Halt {
     const fn action(self, offers: bool) -> Action {
         match self {
             Self::Unsettled => Action::WaitAndQuery,
-            Self::TooMany | Self::Incident | Self::NoChannel if offers => Action::OfferMethods,
-            Self::Paid | Self::Forbidden | Self::TooMany | Self::Incident | Self::NoChannel => Action::Stop,
+            Self::TooMany | Self::Incident | Self::NoChannel | Self::TooSoon if offers => {
+                Action::OfferMethods
+            }
+            Self::Paid
+            | Self::Forbidden
+            | Self::TooMany
+            | Self::Incident
+            | Self::NoChannel
+            | Self::OrderOver
+            | Self::TooSoon => Action::Stop,
         }
     }
 }
@@ -94,6 +107,8 @@ pub struct Decision<'p> {
     pub propensity: f64,
     /// Every candidate's breaker had tripped.
     pub panic: bool,
+    /// What the limits have counted for the first target: to be given back when the payment does not go there.
+    pub reservation: Option<Reservation>,
 }
 
 impl<'p> Decision<'p> {
@@ -114,6 +129,7 @@ impl<'p> Decision<'p> {
             exploration: Exploration::None,
             propensity: 1.0,
             panic: false,
+            reservation: None,
         };
         decision.excluded.extend(denied);
         decision
@@ -157,8 +173,8 @@ impl<'p> Decision<'p> {
             .extend(unhealthy.map(|index| (*index, Exclusion::Unhealthy)));
     }
 
-    /// Submits nothing.
-    pub(super) fn halt(&mut self, halt: Halt) {
+    /// Submits nothing. What was reserved for it has to be given back first.
+    pub fn halt(&mut self, halt: Halt) {
         self.action = halt.action(!self.offers.is_empty());
         self.halt = Some(halt);
         self.targets.clear();

@@ -203,7 +203,8 @@ fn reserve(
             .channels
             .get(index)
             .map(|channel| limits.reserve(payment, &channel.id, now));
-        if matches!(room, Some(Ok(_))) {
+        if let Some(Ok(reservation)) = room {
+            decision.reservation = Some(reservation);
             return;
         }
         decision.targets.remove(0);

@@ -154,7 +154,8 @@ impl Rules {
     }
 
     /// How long back a decline can still matter to a cap or a wait, in seconds.
-    fn memory_secs(&self) -> u32 {
+    #[must_use]
+    pub fn memory_secs(&self) -> u32 {
         let caps = self.networks.iter().flat_map(|network| &network.caps);
         let waits = self.networks.iter().flat_map(|network| &network.waits);
         caps.map(|cap| cap.window_secs)

@@ -8,6 +8,7 @@ mod echo;
 mod load;
 
 use access::Guard;
+use router::guarded::ByDefault;
 use std::fmt;
 use std::io::Write;
 use std::net::SocketAddr;
@@ -125,6 +126,7 @@ async fn start(data: &Path, telemetry: &telemetry::Guard) -> anyhow::Result<(Soc
         keyring: token_keys::load_or_make(&data.join("token-keys"))?,
         guard: Guard::default(),
         receivers: alerter::receivers::Receivers::default(),
+        guarded: ByDefault::Nobody,
         token_ttl: SignedDuration::from_hours(1),
         snapshot_every: Duration::from_millis(250),
         rebuild: SignedDuration::from_hours(1),

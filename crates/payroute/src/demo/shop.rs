@@ -1,6 +1,7 @@
 //! The shop of the demo: the example shop, in front of the channels of the demo's scenario.
 
 use access::Guard;
+use router::guarded::ByDefault;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -49,6 +50,7 @@ pub(super) fn setup(world: &World, folder: &Path) -> anyhow::Result<Setup> {
         keyring: token_keys::load_or_make(&folder.join("token-keys"))?,
         guard: Guard::new(None),
         receivers: alerter::receivers::Receivers::default(),
+        guarded: ByDefault::Nobody,
         token_ttl: SignedDuration::from_hours(1),
         snapshot_every: SNAPSHOT_EVERY,
         rebuild: SignedDuration::ZERO,

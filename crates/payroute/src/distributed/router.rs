@@ -46,6 +46,10 @@ pub(super) async fn add(
         clock: Arc::clone(&stores.clock),
         token_ttl: SignedDuration::from_secs(i64::from(settings.token.ttl_secs)),
         rng: rand::make_rng(),
+        guarding: crate::serving::guarding(
+            Arc::clone(&stores.ledger) as _,
+            settings.guard.by_default().map_err(anyhow::Error::msg)?,
+        )?,
     })?);
     let adopter = Adopter::new(Arc::clone(&routing), Some(stores.control_file()));
     adopter.adopt(watching.control.clone()).await;

@@ -30,7 +30,7 @@ const fn key(path: &'static str, value: &'static str, about: &'static str) -> Ke
 }
 
 /// Every setting, in the order of the documentation.
-pub(crate) const KEYS: [Key; 27] = [
+pub(crate) const KEYS: [Key; 28] = [
     key(
         "listen.grpc",
         "ADDRESS",
@@ -65,6 +65,11 @@ pub(crate) const KEYS: [Key; 27] = [
         "token.ttl_secs",
         "SECONDS",
         "how long an outcome may be reported after its decision, 60 to 604800",
+    ),
+    key(
+        "guard.merchants",
+        "NAMES",
+        "merchants all of whose payments are guarded, separated by commas; `*`: every one; empty: as each Route asks",
     ),
     key(
         "ledger.url",

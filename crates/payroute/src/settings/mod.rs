@@ -10,6 +10,8 @@ pub(crate) mod keys;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use domain::id::MerchantId;
+use router::guarded::ByDefault;
 use serde::{Deserialize, Serialize};
 
 /// Name of the settings file in the configuration folder.
@@ -28,6 +30,8 @@ pub(crate) struct Settings {
     pub(crate) auth: Auth,
     /// Decision tokens and receipts.
     pub(crate) token: Token,
+    /// Who is guarded against a second charge.
+    pub(crate) guard: Guard,
     /// The ledger.
     pub(crate) ledger: Ledger,
     /// What waits while the ledger is down.
@@ -93,6 +97,35 @@ impl Default for Token {
             keys_file: "data/token-keys".into(),
             ttl_secs: 86_400,
         }
+    }
+}
+
+/// Who is guarded against a second charge.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Guard {
+    /// Merchants whose payments are guarded unasked, separated by commas; `*`: every one; empty: as each Route asks.
+    pub(crate) merchants: String,
+}
+
+impl Guard {
+    /// Whom that names.
+    ///
+    /// # Errors
+    /// What is no name.
+    pub(crate) fn by_default(&self) -> Result<ByDefault, String> {
+        let names = self.merchants.trim();
+        if names.is_empty() {
+            return Ok(ByDefault::Nobody);
+        }
+        if names == "*" {
+            return Ok(ByDefault::Everybody);
+        }
+        let merchant = |name: &str| MerchantId::new(name.trim());
+        let merchants = names.split(',').map(merchant).collect::<Result<_, _>>();
+        merchants
+            .map(ByDefault::Merchants)
+            .map_err(|error| format!("guard.merchants: a name in `{names}` {error}"))
     }
 }
 
@@ -320,6 +353,7 @@ impl Settings {
         within("ledger.retention_days", self.ledger.retention_days, 8..=3_660);
         within("health.snapshot_ms", self.health.snapshot_ms, 50..=5_000);
         within("health.rebuild_secs", self.health.rebuild_secs, 0..=86_400);
+        wrong.extend(self.guard.by_default().err());
         let max_bytes = self.ledger.max_bytes;
         if max_bytes != 0 && max_bytes < SMALLEST_LEDGER {
             wrong.push(format!(

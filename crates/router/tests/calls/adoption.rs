@@ -23,7 +23,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
-use crate::shop::{Desk, request};
+use crate::shop::Desk;
 
 /// How often a test looks whether it has come to pass, on a clock that stands still meanwhile.
 const TICK: Duration = Duration::from_millis(10);
@@ -343,7 +343,7 @@ async fn no_decision_is_made_by_new_channels_and_an_old_policy() {
                 scope.spawn(|| {
                     let (mut last, mut seen) = (1, 0_u32);
                     while !done.load(Ordering::SeqCst) {
-                        let decision = desk.routing.route(request("p")).unwrap();
+                        let decision = desk.route("p");
                         let policy: u32 = decision.policy_version.parse().unwrap();
                         let channels = decision.channel.unwrap().timeout_ms - 1_000;
                         assert_eq!(channels, policy);

@@ -4,6 +4,8 @@
 #![cfg(test)]
 
 mod adoption;
+mod credentials;
+mod guarded;
 mod outage;
 mod outcomes;
 mod resolutions;

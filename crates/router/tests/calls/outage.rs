@@ -5,10 +5,12 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 use domain::id::{AttemptId, MerchantId, PaymentId};
+use domain::network_retry::Fingerprint;
 use jiff::Timestamp;
 use ledger::attempt::AttemptRecord;
+use ledger::guard::{GuardedPayment, Unreported};
 use ledger::payment::{Cursor, Page, PaymentRecord};
-use ledger::{Answer, Batch, Committed, Ledger, LedgerError, SqliteLedger};
+use ledger::{Answer, Batch, Committed, Guards, Ledger, LedgerError, SqliteLedger};
 use proto::v1;
 use tokio::time::{Instant, sleep};
 use tonic::{Code, Status};
@@ -16,8 +18,8 @@ use tonic_types::StatusExt;
 
 use crate::shop::{Desk, failure, refusal, report};
 
-const UP: u8 = 0;
-const DOWN: u8 = 1;
+pub(crate) const UP: u8 = 0;
+pub(crate) const DOWN: u8 = 1;
 const FROZEN: u8 = 2;
 /// It can be read, and takes nothing.
 const READ_ONLY: u8 = 3;
@@ -45,7 +47,7 @@ impl Outage {
         }
     }
 
-    fn turn(&self, mode: u8) {
+    pub(crate) fn turn(&self, mode: u8) {
         self.mode.store(mode, Ordering::SeqCst);
     }
 
@@ -88,6 +90,29 @@ impl Ledger for Outage {
 
     fn close(&self) -> Answer<'_, ()> {
         self.inner.close()
+    }
+}
+
+impl Guards for Outage {
+    fn guarded<'a>(
+        &'a self,
+        merchant: &'a MerchantId,
+        payment: &'a PaymentId,
+    ) -> Answer<'a, Option<GuardedPayment>> {
+        self.through(self.inner.guarded(merchant, payment))
+    }
+
+    fn unreported(&self, due: Timestamp, limit: u32) -> Answer<'_, Vec<Unreported>> {
+        self.through(self.inner.unreported(due, limit))
+    }
+
+    fn tried<'a>(
+        &'a self,
+        credential: (&'a MerchantId, &'a Fingerprint),
+        since: Timestamp,
+        limit: u32,
+    ) -> Answer<'a, Vec<AttemptRecord>> {
+        self.through(self.inner.tried(credential, since, limit))
     }
 }
 

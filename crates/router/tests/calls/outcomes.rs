@@ -137,7 +137,10 @@ async fn a_receipt_of_a_repeated_report_proves_the_present_state() {
         previous_attempts: vec![desk.report(said).await.unwrap().receipt],
         ..crate::shop::request("ord_1")
     };
-    assert_eq!(desk.routing.route(again).unwrap().action(), v1::Action::Stop);
+    assert_eq!(
+        desk.routing.route(again).await.unwrap().action(),
+        v1::Action::Stop
+    );
 }
 
 #[tokio::test]

@@ -43,7 +43,7 @@ async fn an_attempt_that_may_have_charged_is_queried_before_another() {
         explain: true,
         ..request("ord_1")
     };
-    let decision = desk.routing.route(again).unwrap();
+    let decision = desk.routing.route(again).await.unwrap();
     assert_eq!(decision.action(), v1::Action::WaitAndQuery);
     assert!(decision.channel.is_none() && decision.decision_token.is_empty());
     assert_eq!(decision.explanation.unwrap().halted_because, "unsettled");
@@ -62,7 +62,7 @@ async fn after_a_failure_that_moved_no_money_another_channel_is_tried() {
         previous_attempts: vec![failed.receipt],
         ..request("ord_1")
     };
-    let decision = desk.routing.route(again).unwrap();
+    let decision = desk.routing.route(again).await.unwrap();
     assert_eq!(decision.channel.unwrap().channel_id, "b");
 }
 
@@ -78,21 +78,8 @@ async fn a_receipt_of_another_payment_is_refused() {
         ..request("ord_2")
     };
     assert_eq!(
-        refusal(desk.routing.route(other)),
+        refusal(desk.routing.route(other).await),
         (Code::PermissionDenied, "TOKEN_MISMATCH".to_owned())
-    );
-}
-
-#[tokio::test]
-async fn a_guarded_route_is_not_part_of_this_release() {
-    let desk = Desk::open().await;
-    let guarded = v1::RouteRequest {
-        guard: true,
-        ..request("ord_1")
-    };
-    assert_eq!(
-        refusal(desk.routing.route(guarded)),
-        (Code::Unimplemented, "NOT_IN_THIS_RELEASE".to_owned())
     );
 }
 
@@ -128,7 +115,7 @@ async fn the_longest_names_and_texts_fit_in_a_token_and_a_receipt() {
         locale: text.clone(),
         ..request(&name)
     };
-    let decision = desk.routing.route(longest).unwrap();
+    let decision = desk.routing.route(longest).await.unwrap();
     assert!(decision.decision_token.len() <= MAX_TOKEN);
     let answer = desk
         .report(report(&decision, &name, v1::Result::TimedOut))
@@ -159,7 +146,7 @@ async fn what_was_decided_can_be_looked_up_with_every_attempt_and_change() {
         previous_attempts: vec![settled.receipt],
         ..request("ord_1")
     };
-    let second = desk.routing.route(again).unwrap();
+    let second = desk.routing.route(again).await.unwrap();
     desk.report(report(&second, "ord_1-2", v1::Result::Succeeded))
         .await
         .unwrap();

@@ -7,14 +7,17 @@ use domain::catalogue::{Catalogue, Shared};
 use domain::channels;
 use domain::clock::{Clock, ManualClock};
 use domain::decision::Shop;
+use domain::network_retry::Rules;
 use domain::outcome_event::OutcomeEvent;
 use domain::policy::Policy;
 use domain::snapshot::HealthSnapshot;
 use domain::window::Windows;
+use futures_util::FutureExt as _;
 use jiff::{SignedDuration, Timestamp};
 use ledger::spool::{self, Spool};
-use ledger::{Ledger, SqliteLedger, SqliteSettings, Writer};
+use ledger::{Guards, Ledger, SqliteLedger, SqliteSettings, Writer};
 use payroute_router::error::CallError;
+use payroute_router::guarded::{ByDefault, Guarding};
 use payroute_router::routing::{Parts, Routing};
 use payroute_router::token::{Key, Keyring};
 use proto::v1;
@@ -101,6 +104,11 @@ impl Desk {
             clock: Arc::clone(&clock) as _,
             token_ttl: TOKEN_TTL,
             rng: StdRng::seed_from_u64(7),
+            guarding: Guarding {
+                guards: Arc::clone(&ledger) as Arc<dyn Guards>,
+                by_default: ByDefault::Merchants(vec!["guarded_shop".parse().unwrap()]),
+                rules: Rules::built_in().unwrap(),
+            },
         };
         let desk = Self {
             routing: Arc::new(Routing::new(parts).unwrap()),
@@ -121,7 +129,9 @@ impl Desk {
 
     /// The decision about the first attempt of that payment.
     pub(crate) fn route(&self, payment: &str) -> v1::RouteResponse {
-        self.routing.route(request(payment)).unwrap()
+        // Without the guard nothing is waited for.
+        let answer = self.routing.route(request(payment)).now_or_never();
+        answer.unwrap().unwrap()
     }
 
     /// What a report is answered with.
