@@ -24,6 +24,8 @@ pub mod delivery;
 pub mod error;
 pub mod guard;
 mod judge;
+#[cfg(any(test, feature = "test-util"))]
+pub mod memory;
 pub mod metric;
 mod observation;
 mod outbox;

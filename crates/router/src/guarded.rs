@@ -20,6 +20,7 @@ use proto::{time, v1};
 use tokio::time::Instant;
 
 use crate::error::CallError;
+use crate::open_attempt::choice_of;
 use crate::route::Named;
 use crate::routing::Routing;
 
@@ -91,10 +92,10 @@ impl Routing {
             self.decide(&shop, &mut desk, &query, &previous)
         };
         let mut open = known.open;
-        if let Some(halt) = halt(&verdict) {
-            if named.decision.action == Action::Submit {
-                self.withdraw(&query, &mut named, halt);
-            }
+        if named.decision.action == Action::Submit
+            && let Some(halt) = halt(&verdict)
+        {
+            self.withdraw(&query, &mut named, halt);
         }
         let mut again = None;
         if named.decision.action == Action::Submit {
@@ -114,7 +115,7 @@ impl Routing {
             response.not_before = Some(time::to_wire(at));
         }
         if let Some(claims) = again {
-            self.give_again(&shop, *claims, &mut response);
+            self.give_again(&shop, &claims, &mut response);
         }
         if let Some(open) = open.filter(|_| named.decision.action == Action::WaitAndQuery) {
             response.open_attempt = Some(self.open_attempt(&shop, &query, open).await?);
@@ -152,41 +153,13 @@ impl Routing {
         };
         match self.in_time(self.writer.register(registration)).await? {
             Registered::New => Ok(Answered::New),
-            Registered::Again(kept) => self.known_already(query, kept, named.decided_at),
+            Registered::Again(kept) => known_already(query, kept, named.decided_at),
             Registered::Blocked { why, by } => blocked(query, &why, by),
             Registered::OtherMoney { registered } => Err(CallError::OtherMoney {
                 payment: attributes.payment.to_string(),
                 registered,
             }),
         }
-    }
-
-    /// What an attempt that was registered before is answered with: only who registered it is given it again.
-    fn known_already(
-        &self,
-        query: &RouteQuery,
-        kept: GuardedAttempt,
-        now: Timestamp,
-    ) -> Result<Answered, CallError> {
-        let attempt_no = kept.slot.attempt_no;
-        if kept.state.was_charged() {
-            return Ok(Answered::Halted(Halt::Paid, None));
-        }
-        if kept.state.standing() == attempt::Standing::NoDebit {
-            return Err(CallError::AttemptTaken {
-                attempt_no,
-                state: kept.state.as_str(),
-            });
-        }
-        let mine = query.request.is_some() && query.request == kept.request;
-        if mine && kept.state == attempt::State::Submitted {
-            let claims = DecisionClaims::decode(kept.decision.as_slice()).ok();
-            let fresh = claims.filter(|claims| claims.expires_at_us > now.as_microsecond());
-            if let Some(claims) = fresh {
-                return Ok(Answered::Again(Box::new(claims)));
-            }
-        }
-        Ok(Answered::Halted(Halt::Unsettled, Some(kept)))
     }
 
     /// Takes a decision back: nothing is submitted by it.
@@ -203,17 +176,40 @@ impl Routing {
     }
 
     /// Gives the decision of `claims` again, under its own name and to its own channel.
-    fn give_again(&self, shop: &Shop, claims: DecisionClaims, response: &mut v1::RouteResponse) {
+    fn give_again(&self, shop: &Shop, claims: &DecisionClaims, response: &mut v1::RouteResponse) {
         response.channel = claims.targets.first().and_then(|target| {
             let payment = (claims.merchant_id.as_str(), claims.payment_id.as_str());
-            self.choice_of(shop, target, payment, claims.attempt_no)
+            choice_of(shop, target, payment, claims.attempt_no)
         });
         if let Ok(id) = uuid::Uuid::from_slice(&claims.decision_id) {
             response.decision_id = id.to_string();
         }
         response.expires_at = proto::time::from_micros(claims.expires_at_us).map(time::to_wire);
-        response.decision_token = self.keyring.seal_decision(&claims);
+        response.decision_token = self.keyring.seal_decision(claims);
     }
+}
+
+/// What an attempt that was registered before is answered with: only who registered it is given it again.
+fn known_already(query: &RouteQuery, kept: GuardedAttempt, now: Timestamp) -> Result<Answered, CallError> {
+    let attempt_no = kept.slot.attempt_no;
+    if kept.state.was_charged() {
+        return Ok(Answered::Halted(Halt::Paid, None));
+    }
+    if kept.state.standing() == attempt::Standing::NoDebit {
+        return Err(CallError::AttemptTaken {
+            attempt_no,
+            state: kept.state.as_str(),
+        });
+    }
+    let mine = query.request.is_some() && query.request == kept.request;
+    if mine && kept.state == attempt::State::Submitted {
+        let claims = DecisionClaims::decode(kept.decision.as_slice()).ok();
+        let fresh = claims.filter(|claims| claims.expires_at_us > now.as_microsecond());
+        if let Some(claims) = fresh {
+            return Ok(Answered::Again(Box::new(claims)));
+        }
+    }
+    Ok(Answered::Halted(Halt::Unsettled, Some(kept)))
 }
 
 /// When an attempt that begins at `from` should have been reported.
@@ -232,12 +228,11 @@ fn halt(verdict: &Verdict) -> Option<Halt> {
 
 /// What a refused registration is answered with.
 fn blocked(query: &RouteQuery, why: &Blocked, by: Option<GuardedAttempt>) -> Result<Answered, CallError> {
-    let halted = |halt| Ok(Answered::Halted(halt, by.clone()));
     match why {
-        Blocked::Unsettled { .. } => halted(Halt::Unsettled),
-        Blocked::Paid { .. } => halted(Halt::Paid),
-        Blocked::OrderOver => halted(Halt::OrderOver),
-        Blocked::Spent { .. } => halted(Halt::TooMany),
+        Blocked::Unsettled { .. } => Ok(Answered::Halted(Halt::Unsettled, by)),
+        Blocked::Paid { .. } => Ok(Answered::Halted(Halt::Paid, by)),
+        Blocked::OrderOver => Ok(Answered::Halted(Halt::OrderOver, by)),
+        Blocked::Spent { .. } => Ok(Answered::Halted(Halt::TooMany, by)),
         Blocked::Taken { .. } | Blocked::NotRetriable { .. } => Err(CallError::AttemptTaken {
             attempt_no: query.attributes.attempt_no,
             state: "followed by another attempt",

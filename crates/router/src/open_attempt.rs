@@ -156,7 +156,9 @@ impl Routing {
             if let Some(failure) = self.classified(attempt) {
                 let advice = attempt.report.network_advice_code.as_deref();
                 let tried = Tried::of(&failure, advice, attempt.received_at);
-                tried.into_iter().for_each(|tried| history.note(tried));
+                if let Some(tried) = tried {
+                    history.note(tried);
+                }
             }
         }
         let was_paid = |attempt: &&AttemptRecord| {
@@ -204,7 +206,7 @@ impl Routing {
         let payment = (asked.merchant.as_str(), asked.payment.as_str());
         Ok(v1::OpenAttempt {
             attempt_no: open.slot.attempt_no,
-            channel: self.choice_of(shop, &target, payment, open.slot.attempt_no),
+            channel: choice_of(shop, &target, payment, open.slot.attempt_no),
             state: open.state.as_str().to_owned(),
             query_at: plan.query_at.iter().map(|at| time::to_wire(*at)).collect(),
             reverse_not_before: plan.reverse_not_before.map(time::to_wire),
@@ -252,27 +254,26 @@ impl Routing {
             decision: Some(decision),
         })
     }
+}
 
-    /// The channel of an attempt that was decided before. One that left the configuration can still be asked.
-    pub(crate) fn choice_of(
-        &self,
-        shop: &Shop,
-        target: &Target,
-        (merchant, payment): (&str, &str),
-        attempt_no: u32,
-    ) -> Option<v1::ChannelChoice> {
-        let id: ChannelId = target.channel_id.parse().ok()?;
-        let index = shop.channels.index_of(id.as_str());
-        let channel = index.and_then(|index| shop.channels.get(index));
-        let key = attempt_key(&merchant.parse().ok()?, &payment.parse().ok()?, attempt_no, &id);
-        Some(v1::ChannelChoice {
-            channel_id: target.channel_id.clone(),
-            account: target.account.clone(),
-            timeout_ms: channel.map_or(0, |channel| channel.timeout_ms),
-            attempt_key: key,
-            success_estimate: 0.0,
-        })
-    }
+/// The channel of an attempt that was decided before. One that left the configuration can still be asked.
+pub(crate) fn choice_of(
+    shop: &Shop,
+    target: &Target,
+    (merchant, payment): (&str, &str),
+    attempt_no: u32,
+) -> Option<v1::ChannelChoice> {
+    let id: ChannelId = target.channel_id.parse().ok()?;
+    let index = shop.channels.index_of(id.as_str());
+    let channel = index.and_then(|index| shop.channels.get(index));
+    let key = attempt_key(&merchant.parse().ok()?, &payment.parse().ok()?, attempt_no, &id);
+    Some(v1::ChannelChoice {
+        channel_id: target.channel_id.clone(),
+        account: target.account.clone(),
+        timeout_ms: channel.map_or(0, |channel| channel.timeout_ms),
+        attempt_key: key,
+        success_estimate: 0.0,
+    })
 }
 
 fn claims(attempt: &GuardedAttempt) -> Option<DecisionClaims> {

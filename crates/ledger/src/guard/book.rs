@@ -215,6 +215,12 @@ impl Book {
         self.leaves.remove(name)
     }
 
+    /// The payments, as they are after what was taken in.
+    #[cfg(any(test, feature = "test-util"))]
+    pub(crate) fn into_leaves(self) -> impl Iterator<Item = (Name, Leaf)> {
+        self.leaves.into_iter()
+    }
+
     /// The payments, in order.
     pub(crate) fn leaves(&self) -> impl Iterator<Item = (&Name, &Leaf)> {
         self.leaves.iter()
@@ -271,6 +277,16 @@ pub(crate) struct Guarded {
 }
 
 impl Guarded {
+    /// What an applied `resolution` says of the payment of `attempt`; `None` when that is not guarded.
+    pub(crate) fn about(attempt: &AttemptRecord, resolution: &Resolution) -> Option<Self> {
+        let slot = Slot {
+            attempt_no: attempt.attempt_no,
+            submit: attempt.submit?,
+        };
+        let name = (attempt.merchant.clone(), attempt.payment.clone());
+        Some(Self::of(resolution, name, slot))
+    }
+
     /// What an applied `resolution` says of the payment `name`, whose attempt was the submit `slot`.
     pub(crate) fn of(resolution: &Resolution, name: Name, slot: Slot) -> Self {
         Self {

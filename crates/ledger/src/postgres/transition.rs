@@ -5,7 +5,6 @@
 
 use std::collections::HashMap;
 
-use domain::attempt::payment::Slot;
 use domain::id::{MerchantId, PaymentId};
 use domain::outcome::OutcomeClass;
 use domain::outcome_event::OutcomeEvent;
@@ -66,7 +65,9 @@ pub(super) async fn resolve(
                 verdict.state.clone_from(&resolution.to_state);
                 verdict.class = verdict.class.or(resolution.class);
                 attempt.changed = true;
-                outcome.guarded.extend(guarded(&attempt.record, resolution));
+                outcome
+                    .guarded
+                    .extend(Guarded::about(&attempt.record, resolution));
                 applied.push((resolution, attempt.record.payment.clone()));
                 Resolved::Applied
             }
@@ -79,16 +80,6 @@ pub(super) async fn resolve(
         append(connection, failure, &applied).await?;
     }
     Ok(outcome)
-}
-
-/// What the guard must be told of an attempt that was changed; `None` when it is not guarded.
-fn guarded(record: &AttemptRecord, resolution: &Resolution) -> Option<Guarded> {
-    let slot = Slot {
-        attempt_no: record.attempt_no,
-        submit: record.submit?,
-    };
-    let name = (record.merchant.clone(), record.payment.clone());
-    Some(Guarded::of(resolution, name, slot))
 }
 
 fn change(attempt: &AttemptRecord, resolution: &Resolution) -> Change {
