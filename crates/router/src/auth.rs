@@ -4,12 +4,15 @@ use access::{Guard, Refused, Scope};
 use tonic::service::Interceptor;
 use tonic::{Request, Status};
 
-/// Lets a call pass that may [`Scope::Call`], and says who calls.
+use crate::headers::refuse_card_numbers;
+
+/// Lets a call pass that may [`Scope::Call`] and brings no card number beside it, and says who calls.
 #[derive(Clone, Debug)]
 pub(crate) struct Doorman(pub(crate) Guard);
 
 impl Interceptor for Doorman {
     fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
+        refuse_card_numbers(request.metadata())?;
         let header = request.metadata().get("authorization");
         let header = header.and_then(|header| header.to_str().ok());
         let caller = self

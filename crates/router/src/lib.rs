@@ -10,6 +10,7 @@ mod claims;
 pub mod control_file;
 pub mod error;
 pub mod guarded;
+mod headers;
 pub mod health;
 mod meter;
 mod observe;
