@@ -12,9 +12,6 @@ use tonic::transport::{Channel, Endpoint};
 
 use super::route_request;
 
-/// How long callers call before it is measured: connections and caches are warm then.
-const WARM_UP: Duration = Duration::from_millis(300);
-
 /// Which call is made.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Call {
@@ -22,6 +19,8 @@ pub(super) enum Call {
     Route,
     /// `ReportOutcome` of a success, each time of another attempt.
     Report,
+    /// `ReportOutcome` of a success and then `Route`: the calls between a failure and the next submit.
+    ReportAndRoute,
 }
 
 /// What is done to a server.
@@ -49,6 +48,9 @@ pub(super) struct Figures {
 }
 
 impl Load {
+    /// How long callers call before it is measured: connections and caches are warm then.
+    pub(super) const WARM_UP: Duration = Duration::from_millis(300);
+
     /// Makes the calls.
     ///
     /// # Errors
@@ -67,7 +69,7 @@ impl Load {
 }
 
 impl Figures {
-    fn of(mut waits_us: Vec<u32>, time: Duration) -> Self {
+    pub(super) fn of(mut waits_us: Vec<u32>, time: Duration) -> Self {
         waits_us.sort_unstable();
         let percentile = |percent: usize| {
             let place = waits_us.len().saturating_mul(percent).div_ceil(100);
@@ -103,7 +105,7 @@ impl Caller {
 
     /// Calls until the time is over, and gives the wait of each measured call, in microseconds.
     async fn call_for(mut self, time: Duration) -> anyhow::Result<Vec<u32>> {
-        let began = Instant::now() + WARM_UP;
+        let began = Instant::now() + Load::WARM_UP;
         let mut waits_us = Vec::new();
         let mut number = 0;
         while began.elapsed() < time {
@@ -127,6 +129,12 @@ impl Caller {
                 Ok(())
             }
             Call::Report => self.report(number).await,
+            Call::ReportAndRoute => {
+                self.report(number).await?;
+                let request = route_request(self.name.clone());
+                self.client.route(request).await?;
+                Ok(())
+            }
         }
     }
 

@@ -2,10 +2,13 @@
 //!
 //! Everything runs in this process: an echo server, an embedded Payroute of the example shop with a ledger in a
 //! temporary folder, and the callers, each with a connection of its own over loopback. So callers and servers share
-//! the cores, and only the comparison of the rows means something, not a row by itself.
+//! the cores, and only the comparison of the rows means something, not a row by itself. Then the same for what follows a
+//! failure, with the SDK in between.
 
 mod echo;
+mod failover;
 mod load;
+mod slow;
 
 use access::Guard;
 use router::guarded::ByDefault;
@@ -30,6 +33,7 @@ use crate::serve::SERVICE;
 use crate::shop_files::ShopFiles;
 use crate::token_keys;
 use echo::Echo;
+use failover::Routers;
 use load::{Call, Figures, Load};
 
 /// What is measured.
@@ -91,8 +95,46 @@ pub(crate) async fn run(args: BenchArgs, out: &mut impl Write) -> anyhow::Result
             show(out, connections, subject, &load.run().await?)?;
         }
     }
+    failovers(&echo, payroute, Duration::from_secs(u64::from(seconds)), out).await?;
     echo.stop().await?;
     running.stop().await
+}
+
+/// What a customer waits for after a failure, beside the two calls that it needs at a bare echo.
+async fn failovers(
+    echo: &Echo,
+    payroute: SocketAddr,
+    time: Duration,
+    out: &mut impl Write,
+) -> anyhow::Result<()> {
+    writeln!(out, "\nfrom a failed answer to the start of the next submit")?;
+    writeln!(
+        out,
+        "{:<42}  {:>9}  {:>9}  {:>9}",
+        "", "per s", "p50 us", "p99 us"
+    )?;
+    let bare = Load {
+        address: echo.address,
+        call: Call::ReportAndRoute,
+        connections: 1,
+        time,
+    };
+    show_failover(out, "bare echo, the two calls", bare.run().await?)?;
+    for routers in Routers::ALL {
+        let figures = failover::measure(payroute, routers, time).await?;
+        show_failover(out, &routers.to_string(), figures)?;
+    }
+    Ok(())
+}
+
+fn show_failover(out: &mut impl Write, what: &str, figures: Figures) -> std::io::Result<()> {
+    let Figures {
+        calls_per_sec,
+        p50_us,
+        p99_us,
+    } = figures;
+    writeln!(out, "{what:<42}  {calls_per_sec:>9}  {p50_us:>9}  {p99_us:>9}")?;
+    out.flush()
 }
 
 fn aim(subject: Subject, echo: &Echo, payroute: SocketAddr) -> (SocketAddr, Call) {
