@@ -164,6 +164,8 @@ class Payment:
         self.routers, self.courier, self.payment_id = routers, courier, payment_id
         self.seconds, self.guard = seconds, guard
         self.receipts, self.tried = [], []
+        # With `guard`: who repeats a Route is told the same, and nobody else.
+        self.request_id = uuid.uuid4().hex
 
     def pay(self):
         """Whether it was paid; None when nobody knows yet."""
@@ -202,6 +204,7 @@ class Payment:
             previous_attempts=self.receipts,
             exclude_channels=self.tried,
             guard=self.guard,
+            request_id=self.request_id,
         )
         if failed_at is None:
             return self.routers.within("Route", request, ROUTE_WITHIN)

@@ -84,6 +84,8 @@ impl PaymentBuilder {
         region,
         /// The customer's language, BCP 47; not given: `zh-CN`.
         locale,
+        /// What the caller knows the card or token by: a keyed hash, 8 to 128 characters, never a card number.
+        credential_fingerprint,
     }
 
     /// How much, in minor units of `currency` (ISO 4217): 1999 CNY is 19.99 yuan.

@@ -10,6 +10,7 @@ use domain::payment::Stage;
 use jiff::Timestamp;
 use parking_lot::Mutex;
 use proto::{time, v1};
+use rand::RngExt as _;
 use rand::rngs::StdRng;
 
 use crate::settings::Schedule;
@@ -152,6 +153,11 @@ impl Judge {
             catalogue,
             rng: Mutex::new(rng),
         }
+    }
+
+    /// A name that no other call has, by which routers know a repeated Route from that of another caller.
+    pub(super) fn name_a_call(&self) -> String {
+        format!("{:032x}", self.rng.lock().random::<u128>())
     }
 
     /// What to do after the failure of `case`. Never a retry: whether the channel deserves one, only a router knows.

@@ -93,11 +93,19 @@ impl<P: Payroute, C: Channels> Course<P, C> {
         absent: CancellationToken,
         news: mpsc::Sender<News>,
     ) -> Self {
+        // Route may be asked twice, by a hedged call or after a lost answer: with a guard only the same name is answered
+        // the same.
+        let request_id = if request.request_id.is_empty() {
+            desk.judge.name_a_call()
+        } else {
+            request.request_id
+        };
         Self {
             desk,
             channels,
             request: v1::RouteRequest {
                 attempt_no: request.attempt_no.max(1),
+                request_id,
                 ..request
             },
             absent,

