@@ -13,6 +13,7 @@ use parking_lot::Mutex;
 pub struct Receivers {
     senders: BTreeMap<String, Arc<Sender>>,
     emergency: Option<String>,
+    watchdog: Option<String>,
     /// Names that something waits for and nobody has: of receivers that were taken out of the configuration.
     strangers: Mutex<Vec<String>>,
 }
@@ -37,6 +38,9 @@ pub enum InvalidReceivers {
     /// An emergency receiver that is not there.
     #[error("the emergency receiver `{0}` is not there")]
     NoEmergency(String),
+    /// A receiver of signs of life that is not there.
+    #[error("the watchdog `{0}` is not there")]
+    NoWatchdog(String),
 }
 
 impl Receivers {
@@ -77,9 +81,30 @@ impl Receivers {
             emergency => Ok(Self {
                 senders,
                 emergency,
+                watchdog: None,
                 strangers: Mutex::default(),
             }),
         }
+    }
+
+    /// The same, and `watchdog`, when one is named, gets a sign of life every minute.
+    ///
+    /// # Errors
+    /// When it is not there.
+    pub fn watched_by(mut self, watchdog: Option<String>) -> Result<Self, InvalidReceivers> {
+        match watchdog {
+            Some(name) if !self.senders.contains_key(&name) => Err(InvalidReceivers::NoWatchdog(name)),
+            watchdog => {
+                self.watchdog = watchdog;
+                Ok(self)
+            }
+        }
+    }
+
+    /// The receiver that gets signs of life, when there is one.
+    #[must_use]
+    pub fn watchdog(&self) -> Option<&str> {
+        self.watchdog.as_deref()
     }
 
     /// The sender to `receiver`.

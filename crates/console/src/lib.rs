@@ -1,9 +1,12 @@
-//! The control plane: a REST API over channels, policies, suspensions, breakers, limits, health and payments.
+//! The control plane: a REST API over channels, policies, suspensions, breakers, limits, health, alerts,
+//! incidents and payments.
 //!
 //! What is read comes from the ledger and from the shared health snapshot; what is changed goes through
 //! [`ledger::control::Editor`], which decides whether it may be and keeps it with its audit entry in one transaction.
 //! Every process that routes hears of it within two seconds. Errors are problems as RFC 9457 has them, in one place.
 
+mod act;
+mod alerts;
 mod audit;
 mod breakers;
 mod caller;
@@ -12,7 +15,9 @@ mod channels;
 mod codes;
 mod extract;
 mod health;
+mod incidents;
 mod limits;
+mod markdown;
 mod payments;
 mod policies;
 mod problem;
@@ -25,6 +30,7 @@ use std::sync::Arc;
 use access::Guard;
 use domain::catalogue::Shared as SharedCatalogue;
 use domain::clock::SharedClock;
+use ledger::alert::AlertStore;
 use ledger::control::{ControlStore, Editor};
 use ledger::{Ledger, ObservationSource};
 use stats::live::Live;
@@ -42,6 +48,8 @@ pub struct Parts {
     pub ledger: Arc<dyn Ledger>,
     /// Where outcomes are counted.
     pub observations: Arc<dyn ObservationSource>,
+    /// Where alerts and incidents are kept.
+    pub alerts: Arc<dyn AlertStore>,
     /// Where health is read.
     pub live: Arc<Live>,
     /// What is known of providers.
@@ -58,6 +66,7 @@ pub(crate) struct Desk {
     pub(crate) editor: Editor,
     pub(crate) ledger: Arc<dyn Ledger>,
     pub(crate) observations: Arc<dyn ObservationSource>,
+    pub(crate) alerts: Arc<dyn AlertStore>,
     pub(crate) live: Arc<Live>,
     pub(crate) clock: SharedClock,
     pub(crate) guard: Guard,
@@ -70,6 +79,7 @@ impl Desk {
             editor: Editor::new(parts.control, parts.catalogue, parts.clock),
             ledger: parts.ledger,
             observations: parts.observations,
+            alerts: parts.alerts,
             live: parts.live,
             clock,
             guard: parts.guard,

@@ -10,7 +10,10 @@ use utoipa::openapi::{InfoBuilder, OpenApi, SecurityRequirement};
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::problem::{Kind, Problem};
-use crate::{Desk, Parts, audit, breakers, channels, codes, health, limits, payments, policies, suspensions};
+use crate::{
+    Desk, Parts, alerts, audit, breakers, channels, codes, health, incidents, limits, payments, policies,
+    suspensions,
+};
 
 /// Room around a document of the largest size.
 const BODY_BYTES: usize = MAX_DOCUMENT_BYTES + 1_024;
@@ -25,6 +28,8 @@ fn api() -> OpenApiRouter<Desk> {
         .merge(limits::routes())
         .merge(health::routes())
         .merge(payments::routes())
+        .merge(alerts::routes())
+        .merge(incidents::routes())
         .merge(audit::routes());
     OpenApiRouter::new().nest("/api/v1", resources)
 }

@@ -62,6 +62,7 @@ impl Plane {
         let parts = Parts {
             control,
             observations: Arc::clone(&ledger) as Arc<dyn ObservationSource>,
+            alerts: Arc::clone(&ledger) as _,
             ledger: ledger as Arc<dyn Ledger>,
             live: Arc::new(Live::new(Brain::new(Params::default()), snapshot)),
             catalogue,
@@ -171,7 +172,10 @@ async fn every_answer_has_the_shape_that_is_described() {
         .await;
     for (method, path) in described().into_iter().filter(|(method, _)| method == "GET") {
         let short = path.trim_start_matches("/api/v1");
-        if short.contains("/channel") && short != "/channels" || short.contains("payments") {
+        if short.contains("/channel") && short != "/channels"
+            || short.contains("payments")
+            || short.contains("/incidents/")
+        {
             continue;
         }
         let body = plane.get(short).await;

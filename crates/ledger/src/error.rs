@@ -67,7 +67,21 @@ pub enum LedgerError {
     },
 }
 
+/// The store did not answer in time.
+#[derive(Debug, thiserror::Error)]
+#[error("the store did not answer in time")]
+struct Silent;
+
 impl LedgerError {
+    /// The error of a call that a caller gave up, because it took longer than the caller can wait.
+    #[must_use]
+    pub fn silent(operation: &'static str) -> Self {
+        Self::Unavailable {
+            operation,
+            source: Arc::new(Silent),
+        }
+    }
+
     /// Whether it is the store that fails, and the same write may succeed later.
     ///
     /// It is the store when it cannot be reached, does not answer in time, is shutting down, does not let us in, or has

@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use access::Guard;
 use alerter::dispatch::Dispatcher;
+use alerter::evaluator::Evaluator;
 use alerter::receivers::Receivers;
 use anyhow::Context as _;
+use domain::alert::Rules;
 use domain::brain::{Brain, Params};
 use domain::catalogue::Shared as SharedCatalogue;
 use domain::clock::SharedClock;
@@ -29,6 +31,7 @@ use telemetry::probes::Readiness;
 use tokio::net::TcpListener;
 
 use crate::catalogue_files::CatalogueFiles;
+use crate::evaluating::{Sources, evaluator};
 use crate::running::{GRPC, IN_FLIGHT, PROBES, REST, Running};
 use crate::serving::{self, SENDING};
 use crate::shop_files::{InvalidShop, ShopFiles, Texts};
@@ -48,7 +51,9 @@ pub(crate) struct Setup {
     /// Who may call.
     pub(crate) guard: Guard,
     /// Whom alerts, events and customer notices are sent to.
-    pub(crate) receivers: Receivers,
+    pub(crate) receivers: Arc<Receivers>,
+    /// The alert rules that hold until others are put into force.
+    pub(crate) alert_rules: Rules,
     /// Whose payments are guarded unasked.
     pub(crate) guarded: ByDefault,
     /// How long an outcome may be reported after its decision.
@@ -116,7 +121,7 @@ pub(crate) async fn start(
         serving::publish(&outcomes, record);
     });
     let plane = plane(&setup, &ledger, &live);
-    let dispatcher = dispatcher(&setup.clock, setup.receivers, &ledger);
+    let telling = (alerting(&setup, &ledger, &live), dispatcher(&setup, &ledger));
     let routing = Arc::new(Routing::new(Parts {
         shop,
         live: Arc::clone(&live),
@@ -153,10 +158,8 @@ pub(crate) async fn start(
         adopter.adopt(control).await;
         running.spawn(move |stop| adopter.follow(follower, stop));
     }
-    if let Some(files) = setup.catalogue_files {
-        running.spawn(move |stop| files.follow(stop));
-    }
-    send(&mut running, dispatcher);
+    follow(&mut running, setup.catalogue_files);
+    tell(&mut running, telling);
     running.stage("the ledger", None);
     running.spawn(|stop| serving::close(writer, stop));
     running.stage("the monitor", None);
@@ -167,20 +170,45 @@ pub(crate) async fn start(
 }
 
 /// What sends alerts, events and customer notices.
-fn dispatcher(clock: &SharedClock, receivers: Receivers, ledger: &Arc<SqliteLedger>) -> Dispatcher {
+fn dispatcher(setup: &Setup, ledger: &Arc<SqliteLedger>) -> Dispatcher {
     alerter::metric::describe();
     let parts = alerter::dispatch::Parts {
         store: Arc::clone(ledger) as _,
-        receivers: Arc::new(receivers),
-        clock: Arc::clone(clock),
+        receivers: Arc::clone(&setup.receivers),
+        clock: Arc::clone(&setup.clock),
     };
     Dispatcher::new(parts, rand::make_rng())
 }
 
-/// Lets `dispatcher` send until the process ends.
-fn send(running: &mut Running, dispatcher: Dispatcher) {
+/// Takes over what changes in the catalogue's files.
+fn follow(running: &mut Running, files: Option<CatalogueFiles>) {
+    if let Some(files) = files {
+        running.spawn(move |stop| files.follow(stop));
+    }
+}
+
+/// Lets alerts be evaluated and what is owed be sent until the process ends.
+fn tell(running: &mut Running, (evaluator, dispatcher): (Option<Evaluator>, Dispatcher)) {
+    if let Some(evaluator) = evaluator {
+        running.spawn(|stop| evaluator.run(stop));
+    }
     running.stage("deliveries under way", Some(SENDING));
     running.spawn(move |stop| dispatcher.run(stop));
+}
+
+/// What evaluates alert rules; nothing where the shop cannot change, as in the demo.
+fn alerting(setup: &Setup, ledger: &Arc<SqliteLedger>, live: &Arc<Live>) -> Option<Evaluator> {
+    let Source::Ledger(_) = &setup.shop else {
+        return None;
+    };
+    let sources = Sources {
+        ledger: Arc::clone(ledger),
+        control: Arc::clone(ledger) as _,
+        live: Arc::clone(live),
+        catalogue: setup.catalogue.clone(),
+        clock: Arc::clone(&setup.clock),
+    };
+    Some(evaluator(sources, setup.alert_rules.clone(), &setup.receivers))
 }
 
 /// What the control plane works with.
@@ -189,6 +217,7 @@ fn plane(setup: &Setup, ledger: &Arc<SqliteLedger>, live: &Arc<Live>) -> console
         control: Arc::clone(ledger) as _,
         ledger: Arc::clone(ledger) as _,
         observations: Arc::clone(ledger) as _,
+        alerts: Arc::clone(ledger) as _,
         live: Arc::clone(live),
         catalogue: setup.catalogue.clone(),
         clock: Arc::clone(&setup.clock),

@@ -11,6 +11,7 @@ mod ctl;
 mod demo;
 mod distributed;
 mod embedded;
+mod evaluating;
 mod explain_command;
 mod listening;
 mod policy_command;

@@ -25,6 +25,8 @@ struct Document {
     ca_file: Option<PathBuf>,
     /// The receiver that is told when the ledger is gone, and of what another one does not take.
     emergency: Option<String>,
+    /// The receiver that gets a sign of life every minute, such as a service that pages when it stays away.
+    watchdog: Option<String>,
     /// The receivers.
     receivers: Vec<Spanned<ReceiverSettings>>,
 }
@@ -95,13 +97,16 @@ fn parse((name, text): (&str, &str)) -> Result<Receivers, Vec<Diagnostic>> {
             )
         })
         .collect();
-    Receivers::new(receivers, &exchange, document.emergency).map_err(|error| {
+    let together = Receivers::new(receivers, &exchange, document.emergency)
+        .and_then(|receivers| receivers.watched_by(document.watchdog));
+    together.map_err(|error| {
         let (receiver, field) = match &error {
             InvalidReceivers::Twice(name) => (Some(name), "receivers"),
             InvalidReceivers::NoFallback { receiver, .. } | InvalidReceivers::OwnFallback(receiver) => {
                 (Some(receiver), "receivers.fallback")
             }
             InvalidReceivers::NoEmergency(_) => (None, "emergency"),
+            InvalidReceivers::NoWatchdog(_) => (None, "watchdog"),
         };
         // Of two of one name the second is wrong.
         let found = lines.iter().rev().find(|(name, _)| Some(name) == receiver);

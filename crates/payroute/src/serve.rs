@@ -15,6 +15,7 @@ use telemetry::shutdown;
 use crate::catalogue_files::{self, CatalogueFiles};
 use crate::distributed;
 use crate::embedded::{self, Listeners, Setup, Source};
+use crate::evaluating;
 use crate::listening::{access, guard};
 use crate::receiver_files;
 use crate::running::Running;
@@ -98,7 +99,8 @@ pub(crate) fn setup(folder: &Path, settings: &Settings) -> anyhow::Result<Setup>
         },
         keyring: token_keys::load_or_make(&settings.token.keys_file)?,
         guard: guard(settings)?,
-        receivers: receiver_files::load(folder, &settings.files)?,
+        receivers: Arc::new(receiver_files::load(folder, &settings.files)?),
+        alert_rules: evaluating::rules(folder)?,
         guarded: settings.guard.by_default().map_err(anyhow::Error::msg)?,
         token_ttl: SignedDuration::from_secs(i64::from(settings.token.ttl_secs)),
         snapshot_every: Duration::from_millis(u64::from(settings.health.snapshot_ms)),

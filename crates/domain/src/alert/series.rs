@@ -38,6 +38,12 @@ impl Series {
         places.entry(place).or_default().merge(seen);
     }
 
+    /// Forgets the buckets from `first` to `last`, both included: to count them anew.
+    pub fn forget(&mut self, first: i64, last: i64) {
+        let mut later = self.buckets.split_off(&first);
+        self.buckets.append(&mut later.split_off(&last.saturating_add(1)));
+    }
+
     /// Forgets buckets with smaller numbers.
     pub fn forget_before(&mut self, bucket: i64) {
         self.buckets = self.buckets.split_off(&bucket);

@@ -5,6 +5,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::{Entry, Group, Incident, Instance};
+use crate::delivery::NewDelivery;
 
 /// What an evaluation has led to, to be written as a whole or not at all.
 #[derive(Clone, Debug, Default)]
@@ -29,6 +30,8 @@ pub struct Advance {
     pub runbooks: Vec<(Uuid, Value)>,
     /// Lines of timelines.
     pub entries: Vec<Entry>,
+    /// What is to be told.
+    pub deliveries: Vec<NewDelivery>,
 }
 
 /// An incident that is over.

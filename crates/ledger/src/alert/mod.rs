@@ -13,10 +13,10 @@ mod incident;
 pub(crate) mod plan;
 pub(crate) mod read;
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
+use domain::alert::Matcher;
 use domain::control::Actor;
 use jiff::Timestamp;
 use serde_json::Value;
@@ -74,8 +74,8 @@ pub struct Rules {
 pub struct Silence {
     /// Its name, a UUID of version 7.
     pub id: Uuid,
-    /// The labels that an alert must have to be silenced.
-    pub matchers: BTreeMap<String, String>,
+    /// Which alerts: all of these must fit.
+    pub matchers: Vec<Matcher>,
     /// Why.
     pub reason: String,
     /// Who wished it.

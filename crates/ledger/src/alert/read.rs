@@ -153,7 +153,7 @@ pub(crate) fn silence(row: &dyn Cells) -> Result<Silence, LedgerError> {
     let columns = Columns::of("silence", row);
     Ok(Silence {
         id: columns.parse("silence_id", Uuid::parse_str)?,
-        matchers: labels(&columns, "matchers")?,
+        matchers: columns.parse("matchers", serde_json::from_str)?,
         reason: columns.text("reason")?,
         author: columns.parse("author", Actor::new)?,
         created_at: columns.epoch("created_at_us")?,

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use domain::alert::Matcher;
 use domain::control::Actor;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -14,12 +15,14 @@ use crate::alert::{
     Silence,
 };
 use crate::control::{Audited, ControlStore, verify};
+use crate::delivery::{Class, Deliveries, Filter, NewDelivery};
 
 /// A store of alerts with the audit log beside it.
 #[derive(Clone)]
 pub(crate) struct Both {
     pub(crate) alerts: Arc<dyn AlertStore>,
     pub(crate) control: Arc<dyn ControlStore>,
+    pub(crate) deliveries: Arc<dyn Deliveries>,
 }
 
 fn ann() -> Actor {
@@ -74,6 +77,20 @@ fn entry(number: u128, key: &str) -> Entry {
     }
 }
 
+fn page(number: u128, fingerprint: &str) -> NewDelivery {
+    NewDelivery {
+        id: Uuid::from_u128(number),
+        receiver: "oncall".to_owned(),
+        order_key: fingerprint.to_owned(),
+        dedup_key: format!("{fingerprint}/1"),
+        class: Class::Page,
+        ends: false,
+        message: json!({}),
+        created_at: at(9),
+        due_at: at(9),
+    }
+}
+
 fn firing(revision: u64, number: u128, fingerprint: &str) -> Advance {
     Advance {
         revision,
@@ -84,6 +101,7 @@ fn firing(revision: u64, number: u128, fingerprint: &str) -> Advance {
         }],
         opened: vec![incident(number, fingerprint)],
         entries: vec![entry(number, "fired 1")],
+        deliveries: vec![page(number, fingerprint)],
         ..Advance::default()
     }
 }
@@ -100,6 +118,16 @@ fn resolved(revision: u64, number: u128, fingerprint: &str) -> Advance {
         }],
         ..Advance::default()
     }
+}
+
+/// The order keys of what is to be told.
+async fn told(store: &Both) -> Vec<String> {
+    let filter = Filter {
+        limit: 100,
+        ..Filter::default()
+    };
+    let records = store.deliveries.list(&filter).await.unwrap();
+    records.into_iter().map(|record| record.order_key).collect()
 }
 
 async fn act(store: &Both, deed: Deed) -> Acted {
@@ -174,6 +202,11 @@ pub(crate) async fn a_stale_advance_writes_nothing(store: Both) {
     assert_eq!(alerts.advance(&again).await.unwrap(), Advanced::Stale);
     let board = alerts.board(None, at(0)).await.unwrap().unwrap();
     assert_eq!((board.revision, board.open.len()), (1, 1));
+    assert_eq!(
+        told(&store).await,
+        ["a"],
+        "nothing is told of what is not written"
+    );
     assert_eq!(board.instances, [instance("a", "firing")]);
 }
 
@@ -212,6 +245,7 @@ pub(crate) async fn thirty_two_evaluators_open_one_incident_for_each_alert(store
     fingerprints.sort();
     fingerprints.dedup();
     assert_eq!(fingerprints.len(), 10);
+    assert_eq!(told(&store).await.len(), 10);
 }
 
 pub(crate) async fn people_act_and_every_act_is_audited(store: Both) {
@@ -300,7 +334,7 @@ pub(crate) async fn incidents_are_found_by_their_words(store: Both) {
 pub(crate) async fn a_silence_is_on_the_board_until_it_ends(store: Both) {
     let silence = Silence {
         id: Uuid::from_u128(5),
-        matchers: labels("a"),
+        matchers: vec![Matcher::is("channel", "a")],
         reason: "maintenance".to_owned(),
         author: ann(),
         created_at: at(0),

@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::failure::{self, Failure, Setback, settle};
 use super::value::text;
-use super::{PostgresLedger, READ_LIMIT, TRIES, WRITE_LIMIT, control};
+use super::{PostgresLedger, READ_LIMIT, TRIES, WRITE_LIMIT, control, delivery};
 use crate::alert::plan::{self, Cell, Must, Step};
 use crate::alert::{
     Act, Acted, Advance, Advanced, AlertStore, Board, Deed, Entry, Incident, Rules, Search, Silence, read,
@@ -91,6 +91,7 @@ async fn advance(
         transaction.rollback().await.map_err(during)?;
         return Ok(Advanced::Stale);
     }
+    delivery::insert::insert(&mut transaction, failure, &advance.deliveries).await?;
     raise(&mut transaction, failure).await?;
     transaction.commit().await.map_err(during)?;
     Ok(Advanced::Done {
@@ -340,8 +341,12 @@ mod tests {
         };
         let ledger = Arc::new(PostgresLedger::open(&settings).await.unwrap());
         let control = Arc::new(ledger.control());
-        let alerts = ledger;
-        (Both { alerts, control }, ())
+        let both = Both {
+            alerts: Arc::clone(&ledger) as _,
+            control,
+            deliveries: ledger,
+        };
+        (both, ())
     }
 
     alert_conformance!(open_both);

@@ -9,7 +9,7 @@ use sqlx::{Connection, Sqlite, SqliteConnection};
 use uuid::Uuid;
 
 use super::failure::Failure;
-use super::{SqliteLedger, control};
+use super::{SqliteLedger, control, delivery};
 use crate::alert::plan::{self, Cell, Must, Step};
 use crate::alert::{
     Act, Acted, Advance, Advanced, AlertStore, Board, Deed, Entry, Incident, Rules, Search, Silence, read,
@@ -80,6 +80,7 @@ async fn advance(
         transaction.rollback().await.map_err(during)?;
         return Ok(Advanced::Stale);
     }
+    delivery::insert::insert(&mut transaction, failure, &advance.deliveries).await?;
     raise(&mut transaction, failure).await?;
     transaction.commit().await.map_err(during)?;
     Ok(Advanced::Done {
@@ -263,8 +264,12 @@ mod tests {
             max_bytes: None,
         };
         let ledger = Arc::new(SqliteLedger::open(&file).await.unwrap());
-        let (alerts, control) = (Arc::clone(&ledger) as _, ledger as _);
-        (Both { alerts, control }, folder)
+        let both = Both {
+            alerts: Arc::clone(&ledger) as _,
+            control: Arc::clone(&ledger) as _,
+            deliveries: ledger,
+        };
+        (both, folder)
     }
 
     alert_conformance!(open_both);

@@ -1,25 +1,47 @@
-//! The alerter as a process: it sends what the ledger holds for receivers.
+//! The alerter as a process: it evaluates alert rules and sends what the ledger holds for receivers.
 
 use std::sync::Arc;
 
 use alerter::dispatch::{Dispatcher, Parts};
 use alerter::receivers::Receivers;
+use domain::alert::Rules;
 
 use super::stores::Stores;
+use super::watching::Watching;
+use crate::evaluating::{Sources, evaluator};
 use crate::running::Running;
 use crate::serving::SENDING;
 
 /// Adds the alerter's tasks.
-pub(super) fn add(running: &mut Running, stores: &Stores, receivers: Receivers) {
+pub(super) fn add(running: &mut Running, stores: &Stores, receivers: Arc<Receivers>) {
     alerter::metric::describe();
     let dispatcher = Dispatcher::new(
         Parts {
             store: Arc::clone(&stores.ledger) as _,
-            receivers: Arc::new(receivers),
+            receivers,
             clock: Arc::clone(&stores.clock),
         },
         rand::make_rng(),
     );
     running.stage("deliveries under way", Some(SENDING));
     running.spawn(move |stop| dispatcher.run(stop));
+}
+
+/// Adds the evaluation of alert rules: of any number of processes one does it.
+pub(super) fn evaluate(
+    running: &mut Running,
+    stores: &Stores,
+    watching: &Watching,
+    rules: Rules,
+    receivers: &Arc<Receivers>,
+) {
+    let sources = Sources {
+        ledger: Arc::clone(&stores.ledger),
+        control: Arc::clone(&stores.control),
+        live: Arc::clone(&watching.live),
+        catalogue: stores.catalogue.clone(),
+        clock: Arc::clone(&stores.clock),
+    };
+    let evaluator = evaluator(sources, rules, receivers);
+    running.spawn(|stop| evaluator.run(stop));
 }

@@ -24,6 +24,7 @@ pub(super) async fn add(
         control: Arc::clone(&stores.control),
         ledger: Arc::clone(&stores.ledger) as Arc<dyn Ledger>,
         observations: Arc::clone(&stores.ledger) as _,
+        alerts: Arc::clone(&stores.ledger) as _,
         live: Arc::clone(&watching.live),
         catalogue: stores.catalogue.clone(),
         clock: Arc::clone(&stores.clock),

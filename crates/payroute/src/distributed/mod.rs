@@ -12,17 +12,17 @@ mod time;
 mod watching;
 
 use std::path::Path;
+use std::sync::Arc;
 
-use ::alerter::receivers::Receivers;
 use anyhow::Context as _;
 use telemetry::listen::bind;
 use telemetry::probes::Readiness;
 use tokio::net::TcpListener;
 
 use crate::listening::{access, guard};
-use crate::receiver_files;
 use crate::running::{PROBES, Running};
 use crate::settings::Settings;
+use crate::{evaluating, receiver_files};
 
 pub(crate) use stores::{ledger_settings, open_for_tools};
 
@@ -97,18 +97,25 @@ pub(crate) async fn start(
     let guard = guard(settings)?;
     // A router is not to be kept from starting by a receiver's missing secret.
     let receivers = if services.alerter {
-        receiver_files::load(folder, &settings.files)?
+        Arc::new(receiver_files::load(folder, &settings.files)?)
     } else {
-        Receivers::default()
+        Arc::default()
     };
     stats::redis::metric::describe();
     let stores = Stores::open(services, folder, settings).await?;
     let mut running = Running::new(Readiness::until(&[]));
     let watching = if services.router || services.console {
         Some(Watching::begin(&stores).await?)
+    } else if services.alerter {
+        watch_for_alerts(&stores).await
     } else {
         None
     };
+    if let Some(watching) = watching.as_ref().filter(|_| services.alerter) {
+        let rules = evaluating::rules(folder)?;
+        running.stage("the evaluation of alerts", None);
+        alerter::evaluate(&mut running, &stores, watching, rules, &receivers);
+    }
     if let Some(watching) = watching.as_ref().filter(|_| services.router) {
         router::add(&mut running, &stores, watching, guard.clone()).await?;
     }
@@ -131,6 +138,14 @@ pub(crate) async fn start(
     let probes = crate::serving::probes(&running, telemetry, guard);
     running.serve_probes(admin, probes);
     Ok(running)
+}
+
+/// What the evaluation of alerts looks at. An alerter sends what there is also where nothing can be evaluated.
+async fn watch_for_alerts(stores: &Stores) -> Option<Watching> {
+    Watching::begin(stores)
+        .await
+        .inspect_err(|error| tracing::warn!("alert rules are not evaluated by this process: {error:#}"))
+        .ok()
 }
 
 /// Listens where setting `name` says.

@@ -91,6 +91,20 @@ fn streaks_and_gauges_are_known_by_their_own_scopes() {
     assert_eq!(readings[&Scope::overall()], Reading::Error("away".into()));
 }
 
+#[test]
+fn what_is_counted_anew_takes_the_place_of_what_was_counted() {
+    let mut series = Series::default();
+    let bucket = bucket_number(at(0));
+    for age in 0..4 {
+        series.add(bucket - age, place("a", None), &span(10, 0));
+    }
+    series.forget(bucket - 2, bucket - 1);
+    series.add(bucket - 1, place("a", None), &span(7, 0));
+    let one = rule("metric: technical_success, below: 95%, checks: [{window: 1m, min_volume: 10}]");
+    let readings = series.readings(&one, &Beside::default(), at(0));
+    assert_eq!(known(&readings[&Scope::overall()]).spans[&60].total(), 27);
+}
+
 proptest! {
     #[test]
     fn a_span_is_what_its_buckets_hold(
