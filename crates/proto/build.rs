@@ -10,7 +10,14 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed={}", root.display());
     let out = std::path::PathBuf::from(std::env::var_os("OUT_DIR").ok_or("OUT_DIR is not set")?);
 
-    let public = protox::compile(["payroute/v1/routing.proto", "payroute/v1/health.proto"], [root])?;
+    let public = protox::compile(
+        [
+            "payroute/v1/routing.proto",
+            "payroute/v1/health.proto",
+            "payroute/v1/compensation.proto",
+        ],
+        [root],
+    )?;
     std::fs::write(out.join("payroute.v1.bin"), public.encode_to_vec())?;
     tonic_prost_build::configure()
         .build_transport(true)

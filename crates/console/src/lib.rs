@@ -13,6 +13,7 @@ mod caller;
 mod change;
 mod channels;
 mod codes;
+mod compensation;
 mod extract;
 mod health;
 mod incidents;
@@ -31,6 +32,7 @@ use access::Guard;
 use domain::catalogue::Shared as SharedCatalogue;
 use domain::clock::SharedClock;
 use ledger::alert::AlertStore;
+use ledger::compensation::Cases;
 use ledger::control::{ControlStore, Editor};
 use ledger::{Ledger, ObservationSource};
 use stats::live::Live;
@@ -46,6 +48,8 @@ pub struct Parts {
     pub control: Arc<dyn ControlStore>,
     /// Where payments are looked up.
     pub ledger: Arc<dyn Ledger>,
+    /// Where open attempts are listed.
+    pub cases: Arc<dyn Cases>,
     /// Where outcomes are counted.
     pub observations: Arc<dyn ObservationSource>,
     /// Where alerts and incidents are kept.
@@ -65,6 +69,7 @@ pub struct Parts {
 pub(crate) struct Desk {
     pub(crate) editor: Editor,
     pub(crate) ledger: Arc<dyn Ledger>,
+    pub(crate) cases: Arc<dyn Cases>,
     pub(crate) observations: Arc<dyn ObservationSource>,
     pub(crate) alerts: Arc<dyn AlertStore>,
     pub(crate) live: Arc<Live>,
@@ -78,6 +83,7 @@ impl Desk {
         Self {
             editor: Editor::new(parts.control, parts.catalogue, parts.clock),
             ledger: parts.ledger,
+            cases: parts.cases,
             observations: parts.observations,
             alerts: parts.alerts,
             live: parts.live,

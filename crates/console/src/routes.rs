@@ -11,8 +11,8 @@ use utoipa_axum::router::OpenApiRouter;
 
 use crate::problem::{Kind, Problem};
 use crate::{
-    Desk, Parts, alerts, audit, breakers, channels, codes, health, incidents, limits, payments, policies,
-    suspensions,
+    Desk, Parts, alerts, audit, breakers, channels, codes, compensation, health, incidents, limits, payments,
+    policies, suspensions,
 };
 
 /// Room around a document of the largest size.
@@ -28,6 +28,7 @@ fn api() -> OpenApiRouter<Desk> {
         .merge(limits::routes())
         .merge(health::routes())
         .merge(payments::routes())
+        .merge(compensation::routes())
         .merge(alerts::routes())
         .merge(incidents::routes())
         .merge(audit::routes());

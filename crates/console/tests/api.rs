@@ -62,6 +62,7 @@ impl Plane {
         let parts = Parts {
             control,
             observations: Arc::clone(&ledger) as Arc<dyn ObservationSource>,
+            cases: Arc::clone(&ledger) as _,
             alerts: Arc::clone(&ledger) as _,
             ledger: ledger as Arc<dyn Ledger>,
             live: Arc::new(Live::new(Brain::new(Params::default()), snapshot)),

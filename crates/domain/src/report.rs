@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::id::{AttemptId, ChannelId};
+use crate::money::Currency;
 
 /// What the provider's answer was, as the caller saw it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -85,6 +86,12 @@ pub enum Resolution {
     Closed,
     /// Still not known.
     StillUnknown,
+    /// The customer has the money back.
+    Refunded,
+    /// The provider refuses to pay back, for good.
+    RefundFailed,
+    /// The provider says paid, and that it cannot be taken back.
+    ReversalRefused,
 }
 
 /// Who says so.
@@ -100,6 +107,8 @@ pub enum ResolutionSource {
     Settlement,
     /// A person.
     Operator,
+    /// A refund that was asked for.
+    Refund,
 }
 
 /// What a query, a reversal or a late notice said, in the caller's words.
@@ -117,4 +126,8 @@ pub struct ResolutionReport {
     pub message: Option<String>,
     /// Language of the customer message, BCP 47; `None`: that of the decision.
     pub locale: Option<String>,
+    /// What the customer was charged, in minor units; `None`: the payment's amount.
+    pub charged_minor: Option<i64>,
+    /// The currency of it; `None`: the payment's.
+    pub charged_currency: Option<Currency>,
 }

@@ -38,6 +38,8 @@ pub(crate) enum Command {
     Console(Flags),
     /// Run the alerter of a deployment of several processes: it sends alerts, events and customer notices
     Alerter(Flags),
+    /// Run the compensator of a deployment of several processes: settles what is unknown
+    Compensator(Flags),
     /// Bring the Postgres database to the present schema
     Migrate(Flags),
     /// Count all statistics in Redis anew, from the ledger

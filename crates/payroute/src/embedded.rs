@@ -8,6 +8,7 @@ use alerter::dispatch::Dispatcher;
 use alerter::evaluator::Evaluator;
 use alerter::receivers::Receivers;
 use anyhow::Context as _;
+use compensator::Compensator;
 use domain::alert::Rules;
 use domain::brain::{Brain, Params};
 use domain::catalogue::Shared as SharedCatalogue;
@@ -31,6 +32,7 @@ use telemetry::probes::Readiness;
 use tokio::net::TcpListener;
 
 use crate::catalogue_files::CatalogueFiles;
+use crate::clerk::Clerk;
 use crate::evaluating::{Sources, evaluator};
 use crate::running::{GRPC, IN_FLIGHT, PROBES, REST, Running};
 use crate::serving::{self, SENDING};
@@ -62,6 +64,8 @@ pub(crate) struct Setup {
     pub(crate) snapshot_every: Duration,
     /// How much of the ledger is read back.
     pub(crate) rebuild: SignedDuration,
+    /// The receiver that is told of open attempts; `None`: whoever listens is.
+    pub(crate) compensation_receiver: Option<String>,
     /// The time.
     pub(crate) clock: SharedClock,
 }
@@ -121,7 +125,9 @@ pub(crate) async fn start(
         serving::publish(&outcomes, record);
     });
     let plane = plane(&setup, &ledger, &live);
-    let telling = (alerting(&setup, &ledger, &live), dispatcher(&setup, &ledger));
+    let compensator = compensator(&setup, &ledger);
+    let dispatcher = dispatcher(&setup, &ledger);
+    let evaluator = alerting(&setup, &ledger, &live);
     let routing = Arc::new(Routing::new(Parts {
         shop,
         live: Arc::clone(&live),
@@ -129,6 +135,7 @@ pub(crate) async fn start(
         keyring: setup.keyring,
         writer: writer.clone(),
         ledger: Arc::clone(&ledger) as _,
+        cases: Arc::clone(&ledger) as _,
         outcomes: publisher,
         clock: setup.clock,
         token_ttl: setup.token_ttl,
@@ -158,8 +165,15 @@ pub(crate) async fn start(
         adopter.adopt(control).await;
         running.spawn(move |stop| adopter.follow(follower, stop));
     }
-    follow(&mut running, setup.catalogue_files);
-    tell(&mut running, telling);
+    if let Some(files) = setup.catalogue_files {
+        running.spawn(move |stop| files.follow(stop));
+    }
+    // Before the ledger is closed, which it works with.
+    running.spawn(|stop| compensator.run(stop));
+    send(&mut running, dispatcher);
+    if let Some(evaluator) = evaluator {
+        running.spawn(|stop| evaluator.run(stop));
+    }
     running.stage("the ledger", None);
     running.spawn(|stop| serving::close(writer, stop));
     running.stage("the monitor", None);
@@ -180,20 +194,24 @@ fn dispatcher(setup: &Setup, ledger: &Arc<SqliteLedger>) -> Dispatcher {
     Dispatcher::new(parts, rand::make_rng())
 }
 
-/// Takes over what changes in the catalogue's files.
-fn follow(running: &mut Running, files: Option<CatalogueFiles>) {
-    if let Some(files) = files {
-        running.spawn(move |stop| files.follow(stop));
-    }
-}
-
-/// Lets alerts be evaluated and what is owed be sent until the process ends.
-fn tell(running: &mut Running, (evaluator, dispatcher): (Option<Evaluator>, Dispatcher)) {
-    if let Some(evaluator) = evaluator {
-        running.spawn(|stop| evaluator.run(stop));
-    }
+/// Lets `dispatcher` send until the process ends.
+fn send(running: &mut Running, dispatcher: Dispatcher) {
     running.stage("deliveries under way", Some(SENDING));
     running.spawn(move |stop| dispatcher.run(stop));
+}
+
+/// Settles what is unknown.
+fn compensator(setup: &Setup, ledger: &Arc<SqliteLedger>) -> Compensator {
+    Compensator::new(compensator::Parts {
+        cases: Arc::clone(ledger) as _,
+        ledger: Arc::clone(ledger) as _,
+        guards: Arc::clone(ledger) as _,
+        control: Arc::clone(ledger) as _,
+        catalogue: setup.catalogue.clone(),
+        clerk: Arc::new(Clerk::new(setup.keyring.clone(), setup.catalogue.clone())),
+        receiver: setup.compensation_receiver.clone(),
+        clock: Arc::clone(&setup.clock),
+    })
 }
 
 /// What evaluates alert rules; nothing where the shop cannot change, as in the demo.
@@ -215,6 +233,7 @@ fn alerting(setup: &Setup, ledger: &Arc<SqliteLedger>, live: &Arc<Live>) -> Opti
 fn plane(setup: &Setup, ledger: &Arc<SqliteLedger>, live: &Arc<Live>) -> console::Parts {
     console::Parts {
         control: Arc::clone(ledger) as _,
+        cases: Arc::clone(ledger) as _,
         ledger: Arc::clone(ledger) as _,
         observations: Arc::clone(ledger) as _,
         alerts: Arc::clone(ledger) as _,

@@ -5,6 +5,7 @@ mod bearer;
 mod bench;
 mod catalogue_files;
 mod checkout;
+mod clerk;
 mod cli;
 mod config_command;
 mod ctl;
@@ -70,6 +71,7 @@ async fn carry_out(command: Command) -> anyhow::Result<()> {
         Command::Monitor(flags) => serve::run_services(Services::MONITOR, flags, &mut out).await,
         Command::Console(flags) => serve::run_services(Services::CONSOLE, flags, &mut out).await,
         Command::Alerter(flags) => serve::run_services(Services::ALERTER, flags, &mut out).await,
+        Command::Compensator(flags) => serve::run_services(Services::COMPENSATOR, flags, &mut out).await,
         Command::Migrate(flags) => store_commands::migrate(&flags, &mut out).await,
         Command::RebuildStats(flags) => store_commands::rebuild_stats(&flags, &mut out).await,
         Command::Bench(args) => bench::run(args, &mut out).await,

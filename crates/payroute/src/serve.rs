@@ -105,6 +105,7 @@ pub(crate) fn setup(folder: &Path, settings: &Settings) -> anyhow::Result<Setup>
         token_ttl: SignedDuration::from_secs(i64::from(settings.token.ttl_secs)),
         snapshot_every: Duration::from_millis(u64::from(settings.health.snapshot_ms)),
         rebuild: SignedDuration::from_secs(i64::from(settings.health.rebuild_secs)),
+        compensation_receiver: settings.compensation.receiver(),
         clock: Arc::new(SystemClock),
     })
 }

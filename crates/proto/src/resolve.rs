@@ -1,6 +1,7 @@
 //! `ResolveAttemptRequest` and `GetPaymentRequest`: from the wire.
 
 use domain::id::{MerchantId, PaymentId};
+use domain::money::Currency;
 use domain::report::{Resolution, ResolutionReport, ResolutionSource};
 
 use crate::fields::{MAX_MESSAGE, Reader};
@@ -28,6 +29,8 @@ impl TryFrom<v1::ResolveAttemptRequest> for ResolveQuery {
         let provider_reference = reader.text("provider_reference", request.provider_reference);
         let message = reader.bounded_text("message", request.message, MAX_MESSAGE);
         let locale = reader.text("locale", request.locale);
+        let charged_minor = charged_minor(&mut reader, request.charged_minor);
+        let charged_currency = charged_currency(&mut reader, &request.charged_currency);
         let report = resolution
             .zip(source)
             .map(|(resolution, source)| ResolutionReport {
@@ -37,6 +40,8 @@ impl TryFrom<v1::ResolveAttemptRequest> for ResolveQuery {
                 provider_reference,
                 message,
                 locale,
+                charged_minor,
+                charged_currency,
             });
         reader.finish(report.map(|report| Self { receipt, report }))
     }
@@ -50,6 +55,9 @@ fn resolution(reader: &mut Reader, value: i32) -> Option<Resolution> {
         Ok(v1::Resolution::Reversed) => Some(Resolution::Reversed),
         Ok(v1::Resolution::Closed) => Some(Resolution::Closed),
         Ok(v1::Resolution::StillUnknown) => Some(Resolution::StillUnknown),
+        Ok(v1::Resolution::Refunded) => Some(Resolution::Refunded),
+        Ok(v1::Resolution::RefundFailed) => Some(Resolution::RefundFailed),
+        Ok(v1::Resolution::ReversalRefused) => Some(Resolution::ReversalRefused),
         Ok(v1::Resolution::Unspecified) => {
             reader.refuse("resolution", "is required");
             None
@@ -68,6 +76,7 @@ fn source(reader: &mut Reader, value: i32) -> Option<ResolutionSource> {
         Ok(v1::ResolutionSource::Reversal) => Some(ResolutionSource::Reversal),
         Ok(v1::ResolutionSource::Settlement) => Some(ResolutionSource::Settlement),
         Ok(v1::ResolutionSource::Operator) => Some(ResolutionSource::Operator),
+        Ok(v1::ResolutionSource::Refund) => Some(ResolutionSource::Refund),
         Ok(v1::ResolutionSource::Unspecified) => {
             reader.refuse("source", "is required");
             None
@@ -77,6 +86,25 @@ fn source(reader: &mut Reader, value: i32) -> Option<ResolutionSource> {
             None
         }
     }
+}
+
+fn charged_minor(reader: &mut Reader, minor: Option<i64>) -> Option<i64> {
+    let wrong = minor.is_some_and(|minor| minor <= 0);
+    if wrong {
+        reader.refuse("charged_minor", "must be above zero");
+    }
+    minor.filter(|_| !wrong)
+}
+
+fn charged_currency(reader: &mut Reader, code: &str) -> Option<Currency> {
+    if code.is_empty() {
+        return None;
+    }
+    let parsed = code.parse();
+    if parsed.is_err() {
+        reader.refuse("charged_currency", "is not an ISO 4217 code in capitals");
+    }
+    parsed.ok()
 }
 
 /// A payment to look up, checked.

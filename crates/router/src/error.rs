@@ -59,6 +59,12 @@ pub enum CallError {
         /// Its name.
         id: String,
     },
+    /// The attempt was reported, and its report is not in the ledger yet.
+    #[error("the report of attempt `{attempt}` waits in the spool of the router that took it")]
+    Pending {
+        /// The attempt.
+        attempt: String,
+    },
     /// The state of the attempt does not allow what was reported.
     #[error("attempt `{attempt}` is {state}: {problem}")]
     Refused {
@@ -104,6 +110,7 @@ const fn classify(error: &CallError) -> (Code, &'static str, Option<Duration>) {
         CallError::Mismatch { .. } => (Code::PermissionDenied, "TOKEN_MISMATCH", None),
         CallError::Conflict { .. } => (Code::AlreadyExists, "ATTEMPT_CONFLICT", None),
         CallError::Unknown { .. } => (Code::NotFound, "NOT_FOUND", None),
+        CallError::Pending { .. } => (Code::Unavailable, "REPORT_PENDING", Some(FAILED_RETRY)),
         CallError::Refused { .. } => (Code::FailedPrecondition, "STATE_REFUSED", None),
         CallError::OtherMoney { .. } => (Code::AlreadyExists, "PAYMENT_CONFLICT", None),
         CallError::AttemptTaken { .. } => (Code::FailedPrecondition, "ATTEMPT_TAKEN", None),
@@ -198,6 +205,9 @@ mod tests {
             CallError::Unknown {
                 what: "payment",
                 id: "ord_1".into(),
+            },
+            CallError::Pending {
+                attempt: "a_1".into(),
             },
             CallError::Refused {
                 attempt: "a_1".into(),

@@ -3,15 +3,18 @@
 use domain::attempt::payment::{Slot, Submit};
 use domain::attempt::{self, Claim, Event, NextStep, QueryPlan, Situation, Source, State, next_step};
 use domain::brain;
-use domain::catalogue::{Failure, FailureKind, FailureReport};
+use domain::catalogue::{Certainty, Failure, FailureKind, FailureReport};
 use domain::channel::{Capabilities, Channel};
+use domain::compensation::{self, Cause, Facts, Next, is_open};
 use domain::decision::attempt_key;
 use domain::id::AccountId;
 use domain::network_retry::Tried;
 use domain::outcome::OutcomeClass;
+use domain::payment::Stage;
 use domain::report::{OutcomeReport, Reported};
 use jiff::{SignedDuration, Timestamp};
 use ledger::attempt::{AttemptRecord, Recorded, Report, Segment, Verdict};
+use ledger::compensation::Opening;
 use ledger::guard::{Registered, Registration};
 use metrics::counter;
 use prost::Message as _;
@@ -32,6 +35,13 @@ const ON_THE_WAY: usize = 8_192;
 
 /// How long the history of a credential is waited for. The report is kept either way.
 const HISTORY_WITHIN: std::time::Duration = std::time::Duration::from_millis(300);
+/// What a channel that left the configuration can do, as far as anybody knows: be asked.
+const ASKED: Capabilities = Capabilities {
+    idempotent: false,
+    query: true,
+    reversal: false,
+    authorize: false,
+};
 
 /// A report whose token is good.
 struct Verified {
@@ -104,6 +114,7 @@ impl Routing {
         let record = AttemptRecord {
             digest,
             trace_id,
+            case: self.opening(&case, channel, now),
             ..record(&case, now)
         };
         let key = attempt_key(&record.merchant, &record.payment, record.attempt_no);
@@ -234,12 +245,7 @@ impl Routing {
         let Case { verified, judged, .. } = case;
         let catalogue = self.catalogue.load();
         let profile = catalogue.profile(channel.map_or("", |channel| channel.provider.as_str()));
-        // A channel that left the configuration can still be asked, as far as anybody knows.
-        let asked = Capabilities {
-            query: true,
-            ..Capabilities::default()
-        };
-        let capabilities = channel.map_or(asked, |channel| channel.capabilities);
+        let capabilities = channel.map_or(ASKED, |channel| channel.capabilities);
         let Some(failure) = &judged.failure else {
             return match judged.state {
                 State::AwaitingCustomer => {
@@ -338,6 +344,58 @@ impl Routing {
                 self.step_after(case, channel, case.verified.retries.max(1), now)
             }
         }
+    }
+
+    /// How the case of the attempt begins, when it has to be followed.
+    fn opening(&self, reported: &Case<'_>, channel: Option<&Channel>, now: Timestamp) -> Option<Opening> {
+        let state = reported.judged.state;
+        let cause = if self.leaves_an_orphan(reported) {
+            Cause::Orphan
+        } else {
+            is_open(state).then_some(Cause::Unsettled)?
+        };
+        let facts = Facts {
+            profile: self
+                .catalogue
+                .load()
+                .profile(channel.map_or("", |channel| channel.provider.as_str())),
+            capabilities: channel.map_or(ASKED, |channel| channel.capabilities),
+            duty: None,
+        };
+        let due_at = match compensation::next(&compensation::Case::open(cause, state, now), &facts, now) {
+            Next::Wait(until) => until,
+            _ => now,
+        };
+        Some(Opening { cause, due_at })
+    }
+
+    /// Whether the call may have created an order that nobody holds the code of: it was lost, and would be unknown had
+    /// the customer got anything to pay.
+    fn leaves_an_orphan(&self, case: &Case<'_>) -> bool {
+        let report = case.report;
+        let Some(failure) = &case.judged.failure else {
+            return false;
+        };
+        let prepared =
+            case.verified.decided.stage == Stage::Prepare && report.artefact_delivered == Some(false);
+        let kind = match report.result {
+            Reported::Failed => FailureKind::Failed,
+            Reported::TimedOut => FailureKind::TimedOut,
+            Reported::Succeeded | Reported::AwaitingCustomer | Reported::Declined => return false,
+        };
+        let delivered = || {
+            self.catalogue.load().classify(&FailureReport {
+                code: report.code.as_deref(),
+                sub_code: report.sub_code.as_deref(),
+                http_status: report.http_status,
+                transport_event: report.transport_event.as_deref(),
+                network_advice_code: report.network_advice_code.as_deref(),
+                ..FailureReport::new(case.provider, kind)
+            })
+        };
+        prepared
+            && failure.certainty == Certainty::NotProcessed
+            && delivered().certainty == Certainty::Unknown
     }
 
     fn is_healthy(&self, verified: &Verified, channel: &Channel) -> bool {

@@ -3,9 +3,10 @@
 use domain::attempt::{Claim, Event, QueryPlan, Source, Standing, State, next};
 use domain::catalogue::{Advice, Certainty, Failure, FailureKind, FailureReport, Reason};
 use domain::channel::Capabilities;
+use domain::money::Money;
 use domain::outcome::OutcomeClass;
 use domain::report::{Resolution, ResolutionReport, ResolutionSource};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use ledger::attempt::{AttemptRecord, Resolved};
 use proto::claims::{DecisionClaims, ReceiptClaims};
 use proto::resolve::ResolveQuery;
@@ -19,6 +20,9 @@ use crate::speech;
 /// How often a change is tried again when somebody else changes the same attempt at the same moment. Every loss means
 /// that the attempt moved on, and it has only so far to go.
 const TRIES: usize = 8;
+
+/// For how long after its decision a report may be expected to wait in a spool.
+const SPOOLED_FOR: SignedDuration = SignedDuration::from_hours(24 * 7);
 
 /// The attempt after a resolution.
 struct Settled {
@@ -49,6 +53,8 @@ impl Routing {
         let settled = self.settle(&decided, &claims, &report, now).await?;
         if settled.changed {
             self.count(&settled);
+        } else {
+            self.answered(&settled, &report, now).await;
         }
         Ok(self.resolved(&decided, claims, &report, settled))
     }
@@ -68,7 +74,8 @@ impl Routing {
         let attempt = claims.attempt_id.parse().map_err(|_| unknown())?;
         for _ in 0..TRIES {
             let asked = self.ledger.attempt(&decided.merchant, &attempt);
-            let record = self.look_up(asked).await?.ok_or_else(unknown)?;
+            let record = self.look_up(asked).await?;
+            let record = record.ok_or_else(|| pending(decided, claims, now).unwrap_or_else(unknown))?;
             let current = State::from_name(&record.verdict.state)
                 .ok_or_else(|| refused(&record, "is not a known state"))?;
             let state =
@@ -87,7 +94,7 @@ impl Routing {
                 to_state: state.as_str().to_owned(),
                 class: class_of(state),
                 source: source_name(report.source).to_owned(),
-                content: content(report),
+                content: content(report, decided.amount),
                 at: now,
             };
             match self.writer.resolve(resolution).await? {
@@ -104,6 +111,18 @@ impl Routing {
             }
         }
         Err(CallError::Backlog)
+    }
+
+    /// Takes back the request that was answered with nothing new. When that fails, it is handed out once more.
+    async fn answered(&self, settled: &Settled, report: &ResolutionReport, now: Timestamp) {
+        let AttemptRecord {
+            merchant, attempt, ..
+        } = &settled.record;
+        let is_over =
+            settled.state.standing() == Standing::NoDebit && report.resolution != Resolution::StillUnknown;
+        if let Err(error) = self.cases.answered(merchant, attempt, is_over, now).await {
+            tracing::debug!(%error, "a request that was answered stays out: {error}");
+        }
     }
 
     /// Tells the statistics what is known better now: an outcome where there was none, or a success that was taken
@@ -244,6 +263,14 @@ impl Routing {
     }
 }
 
+/// A receipt proves that the report was acknowledged, so an attempt that is not in the ledger waits in the spool of the
+/// router that took it. `None` when that is so long ago that it is not believed any more.
+fn pending(decided: &DecisionProof, claims: &ReceiptClaims, now: Timestamp) -> Option<CallError> {
+    (now.duration_since(decided.decided_at) < SPOOLED_FOR).then(|| CallError::Pending {
+        attempt: claims.attempt_id.clone(),
+    })
+}
+
 fn refused(record: &AttemptRecord, problem: &str) -> CallError {
     CallError::Refused {
         attempt: record.attempt.to_string(),
@@ -263,8 +290,8 @@ const fn class_of(state: State) -> Option<OutcomeClass> {
 
 const fn event(report: &ResolutionReport) -> Event {
     let source = match report.source {
-        // The answer to a reversal is an answer to a question of ours.
-        ResolutionSource::Query | ResolutionSource::Reversal => Source::Query,
+        // The answer to a reversal or a refund is an answer to a question of ours.
+        ResolutionSource::Query | ResolutionSource::Reversal | ResolutionSource::Refund => Source::Query,
         ResolutionSource::Notice => Source::Notice,
         ResolutionSource::Settlement => Source::Settlement,
         ResolutionSource::Operator => Source::Operator,
@@ -276,6 +303,9 @@ const fn event(report: &ResolutionReport) -> Event {
         Resolution::Reversed => Event::ReversalAccepted,
         Resolution::Closed => Event::Said(Claim::Closed, source),
         Resolution::StillUnknown => Event::Said(Claim::Unclear, source),
+        Resolution::Refunded => Event::RefundDone,
+        Resolution::RefundFailed => Event::RefundsSpent,
+        Resolution::ReversalRefused => Event::ReversalRefused,
     }
 }
 
@@ -286,13 +316,25 @@ const fn source_name(source: ResolutionSource) -> &'static str {
         ResolutionSource::Reversal => "reversal",
         ResolutionSource::Settlement => "settlement",
         ResolutionSource::Operator => "operator",
+        ResolutionSource::Refund => "refund",
     }
 }
 
-fn content(report: &ResolutionReport) -> serde_json::Value {
-    serde_json::json!({
+fn content(report: &ResolutionReport, payment: Money) -> serde_json::Value {
+    let mut content = serde_json::json!({
         "code": report.code,
         "provider_reference": report.provider_reference,
         "message": report.message,
-    })
+    });
+    if report.charged_minor.is_some() || report.charged_currency.is_some() {
+        let currency = report.charged_currency.unwrap_or(payment.currency());
+        let charged = serde_json::json!({
+            "amount_minor": report.charged_minor.unwrap_or(payment.minor()),
+            "currency": currency.code(),
+        });
+        if let Some(content) = content.as_object_mut() {
+            content.insert("charged".to_owned(), charged);
+        }
+    }
+    content
 }

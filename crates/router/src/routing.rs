@@ -11,6 +11,7 @@ use domain::control::{Assembled, Override};
 use domain::decision::Shop;
 use domain::limit::{InvalidRules, Limits};
 use jiff::SignedDuration;
+use ledger::compensation::Cases;
 use ledger::{Answer, Ledger, LedgerError, Writer};
 use parking_lot::Mutex;
 use rand::rngs::StdRng;
@@ -40,6 +41,8 @@ pub struct Parts {
     pub writer: Writer,
     /// The reading side of the ledger.
     pub ledger: Arc<dyn Ledger>,
+    /// The compensation queue of the ledger.
+    pub cases: Arc<dyn Cases>,
     /// Where outcomes are counted. The writer hands reported ones over; from here it is asked for room beforehand,
     /// and told what a resolution has shown.
     pub outcomes: Publisher,
@@ -62,6 +65,7 @@ pub struct Routing {
     pub(crate) keyring: Keyring,
     pub(crate) writer: Writer,
     pub(crate) ledger: Arc<dyn Ledger>,
+    pub(crate) cases: Arc<dyn Cases>,
     pub(crate) outcomes: Publisher,
     pub(crate) clock: SharedClock,
     pub(crate) token_ttl: SignedDuration,
@@ -102,6 +106,7 @@ impl Routing {
             keyring: parts.keyring,
             writer: parts.writer,
             ledger: parts.ledger,
+            cases: parts.cases,
             outcomes: parts.outcomes,
             clock: parts.clock,
             token_ttl: parts.token_ttl,

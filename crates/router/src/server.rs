@@ -5,6 +5,7 @@ use std::sync::Arc;
 use access::Guard;
 use proto::FILE_DESCRIPTOR_SET;
 use proto::v1::channel_health_service_server::ChannelHealthServiceServer;
+use proto::v1::compensation_service_server::CompensationServiceServer;
 use proto::v1::routing_service_server::RoutingServiceServer;
 use stats::live::Live;
 use telemetry::probes::Readiness;
@@ -19,6 +20,7 @@ use crate::auth::Doorman;
 use crate::health::Health;
 use crate::routing::Routing;
 use crate::service::Service;
+use crate::watch::Watching;
 
 /// Largest message that is read, in bytes: a request with twenty of the longest receipts and room to spare.
 const MAX_MESSAGE: usize = 128 * 1_024;
@@ -76,8 +78,11 @@ pub async fn serve(
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
         .build_v1()?;
     let guarded = InterceptorLayer::new(Doorman(guard));
+    let requests = Arc::new(routing.requests());
     let routing =
         RoutingServiceServer::new(Service::new(routing, stop.clone())).max_decoding_message_size(MAX_MESSAGE);
+    let requests = CompensationServiceServer::new(Watching::new(requests, stop.clone()))
+        .max_decoding_message_size(MAX_MESSAGE);
     let health = ChannelHealthServiceServer::new(Health::new(live, stop.clone()))
         .max_decoding_message_size(MAX_MESSAGE);
     let served = Server::builder()
@@ -87,6 +92,7 @@ pub async fn serve(
         .add_service(guarded.layer(reflection))
         .add_service(guarded.layer(routing))
         .add_service(guarded.layer(health))
+        .add_service(guarded.layer(requests))
         // An incoming of our own does not take the server's setting: without this, each answer waits 40 ms.
         .serve_with_incoming_shutdown(
             TcpIncoming::from(listener).with_nodelay(Some(true)),

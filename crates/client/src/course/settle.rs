@@ -62,9 +62,11 @@ impl Finding {
 
     const fn doubt(&self) -> Doubt {
         match self.resolution {
-            v1::Resolution::Succeeded => Doubt::Paid,
+            v1::Resolution::Succeeded | v1::Resolution::ReversalRefused | v1::Resolution::RefundFailed => {
+                Doubt::Paid
+            }
             v1::Resolution::Declined | v1::Resolution::NotProcessed => Doubt::NotPaid,
-            v1::Resolution::Reversed | v1::Resolution::Closed => Doubt::TakenBack,
+            v1::Resolution::Reversed | v1::Resolution::Closed | v1::Resolution::Refunded => Doubt::TakenBack,
             v1::Resolution::StillUnknown | v1::Resolution::Unspecified => Doubt::Open,
         }
     }
@@ -162,7 +164,9 @@ impl<P: Payroute, C: Channels> Course<P, C> {
             return Advice::of_resolve(answer, self.desk.clock.now());
         }
         let step = match finding.resolution {
-            v1::Resolution::Succeeded => Step::Done,
+            v1::Resolution::Succeeded | v1::Resolution::ReversalRefused | v1::Resolution::RefundFailed => {
+                Step::Done
+            }
             v1::Resolution::NotProcessed | v1::Resolution::Reversed
                 if self.fallbacks(target).next().is_some() && self.told.len() < MOST_ATTEMPTS =>
             {
@@ -171,6 +175,7 @@ impl<P: Payroute, C: Channels> Course<P, C> {
             v1::Resolution::NotProcessed
             | v1::Resolution::Reversed
             | v1::Resolution::Declined
+            | v1::Resolution::Refunded
             | v1::Resolution::Closed => Step::Ask,
             v1::Resolution::StillUnknown | v1::Resolution::Unspecified => Step::Query(Questions {
                 waits: vec![LATER],

@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::attempt::{AttemptRecord, Resolution};
+use crate::delivery::NewDelivery;
 use crate::port::Answer;
 
 pub(crate) use follow::{Change, Follow, openings};
@@ -77,6 +78,8 @@ pub struct Finish {
     pub kept: Option<Kept>,
     /// Changes of attempts of the same payment, the case's own included, that belong to it.
     pub resolutions: Vec<Resolution>,
+    /// What is told of it.
+    pub deliveries: Vec<NewDelivery>,
 }
 
 /// What is kept of a case.

@@ -69,6 +69,7 @@ fn finish(case: &CaseRecord, by: u128, kept: Option<Kept>) -> Finish {
         leased_by: Uuid::from_u128(by),
         kept,
         resolutions: Vec::new(),
+        deliveries: Vec::new(),
     }
 }
 

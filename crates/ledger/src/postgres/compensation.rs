@@ -313,6 +313,7 @@ async fn transact(
         return Ok(Finished::Lost);
     }
     follow(&mut transaction, failure, others).await?;
+    super::delivery::insert::insert(&mut transaction, failure, &finish.deliveries).await?;
     super::outbox::append(&mut transaction, failure, &Batch::default(), &[], resolved.news).await?;
     transaction
         .commit()

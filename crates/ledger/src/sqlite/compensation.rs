@@ -201,6 +201,7 @@ impl SqliteLedger {
             let mut others = resolved.changes;
             others.retain(|change| (&change.merchant, &change.attempt) != own);
             follow(&mut transaction, failure, others).await?;
+            super::delivery::insert(&mut transaction, failure, &finish.deliveries).await?;
             transaction
                 .commit()
                 .await

@@ -173,6 +173,7 @@ async fn start(data: &Path, telemetry: &telemetry::Guard) -> anyhow::Result<(Soc
         token_ttl: SignedDuration::from_hours(1),
         snapshot_every: Duration::from_millis(250),
         rebuild: SignedDuration::from_hours(1),
+        compensation_receiver: None,
         clock: Arc::new(SystemClock),
     };
     let listeners = Listeners {

@@ -55,6 +55,7 @@ pub(super) fn setup(world: &World, folder: &Path) -> anyhow::Result<Setup> {
         token_ttl: SignedDuration::from_hours(1),
         snapshot_every: SNAPSHOT_EVERY,
         rebuild: SignedDuration::ZERO,
+        compensation_receiver: None,
         clock: Arc::new(SystemClock),
     })
 }

@@ -23,6 +23,7 @@ pub(super) async fn add(
     let parts = console::Parts {
         control: Arc::clone(&stores.control),
         ledger: Arc::clone(&stores.ledger) as Arc<dyn Ledger>,
+        cases: Arc::clone(&stores.ledger) as _,
         observations: Arc::clone(&stores.ledger) as _,
         alerts: Arc::clone(&stores.ledger) as _,
         live: Arc::clone(&watching.live),

@@ -4,6 +4,7 @@
 //! process. A router starts and goes on while either store is away; a monitor and the console need them.
 
 mod alerter;
+mod compensator;
 mod console;
 mod monitor;
 mod router;
@@ -44,6 +45,8 @@ pub(crate) struct Services {
     pub(crate) console: bool,
     /// Sends alerts, events and customer notices.
     pub(crate) alerter: bool,
+    /// Settles what is unknown.
+    pub(crate) compensator: bool,
 }
 
 impl Services {
@@ -53,6 +56,7 @@ impl Services {
         monitor: true,
         console: true,
         alerter: true,
+        compensator: true,
     };
     /// The router alone.
     pub(crate) const ROUTER: Self = Self {
@@ -60,6 +64,7 @@ impl Services {
         monitor: false,
         console: false,
         alerter: false,
+        compensator: false,
     };
     /// The monitor alone.
     pub(crate) const MONITOR: Self = Self {
@@ -67,6 +72,7 @@ impl Services {
         monitor: true,
         console: false,
         alerter: false,
+        compensator: false,
     };
     /// The console alone.
     pub(crate) const CONSOLE: Self = Self {
@@ -74,6 +80,7 @@ impl Services {
         monitor: false,
         console: true,
         alerter: false,
+        compensator: false,
     };
     /// The alerter alone.
     pub(crate) const ALERTER: Self = Self {
@@ -81,6 +88,15 @@ impl Services {
         monitor: false,
         console: false,
         alerter: true,
+        compensator: false,
+    };
+    /// The compensator alone.
+    pub(crate) const COMPENSATOR: Self = Self {
+        router: false,
+        monitor: false,
+        console: false,
+        alerter: false,
+        compensator: true,
     };
 }
 
@@ -121,6 +137,9 @@ pub(crate) async fn start(
     }
     if let Some(watching) = watching.as_ref().filter(|_| services.console) {
         console::add(&mut running, &stores, watching, guard.clone()).await?;
+    }
+    if services.compensator {
+        compensator::add(&mut running, &stores)?;
     }
     running.stage("background tasks", None);
     if let Some(watching) = watching {

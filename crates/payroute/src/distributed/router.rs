@@ -42,6 +42,7 @@ pub(super) async fn add(
         keyring: token_keys::load_or_make(&settings.token.keys_file)?,
         writer: writer.clone(),
         ledger: Arc::clone(&stores.ledger) as Arc<dyn Ledger>,
+        cases: Arc::clone(&stores.ledger) as _,
         outcomes: watching.outcomes.clone(),
         clock: Arc::clone(&stores.clock),
         token_ttl: SignedDuration::from_secs(i64::from(settings.token.ttl_secs)),

@@ -30,7 +30,7 @@ const fn key(path: &'static str, value: &'static str, about: &'static str) -> Ke
 }
 
 /// Every setting, in the order of the documentation.
-pub(crate) const KEYS: [Key; 28] = [
+pub(crate) const KEYS: [Key; 29] = [
     key(
         "listen.grpc",
         "ADDRESS",
@@ -136,6 +136,11 @@ pub(crate) const KEYS: [Key; 28] = [
         "health.rebuild_secs",
         "SECONDS",
         "how much of the ledger is read back at start, 0 to 86400",
+    ),
+    key(
+        "compensation.receiver",
+        "NAME",
+        "the receiver that events about open attempts are sent to; empty: they are handed to listeners only",
     ),
     key(
         "log.filter",

@@ -42,6 +42,8 @@ pub(crate) struct Settings {
     pub(crate) state: State,
     /// Health statistics.
     pub(crate) health: Health,
+    /// What is unknown.
+    pub(crate) compensation: Compensation,
     /// Logs and traces.
     pub(crate) log: Log,
     /// The shop's own files.
@@ -158,6 +160,21 @@ impl Default for Ledger {
             path: "data/payroute.db".into(),
             max_bytes: 0,
         }
+    }
+}
+
+/// What is unknown.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Compensation {
+    /// The receiver that is told of open attempts; empty: whoever listens is.
+    pub(crate) receiver: String,
+}
+
+impl Compensation {
+    /// The receiver, if there is one.
+    pub(crate) fn receiver(&self) -> Option<String> {
+        (!self.receiver.is_empty()).then(|| self.receiver.clone())
     }
 }
 

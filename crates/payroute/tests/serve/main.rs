@@ -8,6 +8,7 @@ mod sdk;
 mod shoppers;
 mod support;
 mod trouble;
+mod unknown;
 
 use std::time::Duration;
 

@@ -68,7 +68,7 @@ impl Desk {
             max_bytes: None,
         };
         let sqlite = Arc::new(SqliteLedger::open(&settings).await.unwrap());
-        let ledger = Arc::new(Outage::before(sqlite));
+        let ledger = Arc::new(Outage::before(Arc::clone(&sqlite) as _));
         let clock = Arc::new(ManualClock::at("2026-03-02T12:00:00Z".parse().unwrap()));
         let mut brain = Brain::new(Params::default());
         let shop = shop(&mut brain);
@@ -100,6 +100,7 @@ impl Desk {
             keyring: Keyring::new(&[key]).unwrap(),
             writer,
             ledger: Arc::clone(&ledger) as Arc<dyn Ledger>,
+            cases: Arc::clone(&sqlite) as _,
             outcomes: publisher,
             clock: Arc::clone(&clock) as _,
             token_ttl: TOKEN_TTL,

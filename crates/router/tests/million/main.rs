@@ -10,6 +10,7 @@
 #![cfg(test)]
 
 mod caller;
+mod cases;
 mod play;
 mod shop;
 

@@ -24,6 +24,8 @@ use simulator::world::World;
 use stats::live::Live;
 use stats::stream::{Consumer, stream};
 
+use crate::cases::NoCases;
+
 /// Three channels with outages, brown-outs, lost, repeated and slow answers, for as long as there are payments.
 const SCENARIO: &str = "
 name: million
@@ -116,6 +118,7 @@ pub(crate) fn router(
         keyring: Keyring::new(&[key]).unwrap(),
         writer: writer.spawn(),
         ledger: Arc::clone(ledger) as Arc<dyn Ledger>,
+        cases: Arc::new(NoCases),
         outcomes: count,
         clock: Arc::clone(clock) as _,
         token_ttl: SignedDuration::from_hours(24),

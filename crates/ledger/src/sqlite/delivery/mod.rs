@@ -12,7 +12,7 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{Connection, SqliteConnection};
 use uuid::Uuid;
 
-use insert::insert;
+pub(super) use insert::insert;
 
 use super::SqliteLedger;
 use super::failure::Failure;

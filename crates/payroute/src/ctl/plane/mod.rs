@@ -1,5 +1,6 @@
 //! The control plane by hand: what is in force, and changes to it, over REST.
 
+mod compensation;
 mod show;
 
 use std::io::Write;
@@ -9,6 +10,8 @@ use anyhow::Context as _;
 use clap::{Subcommand, ValueEnum};
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
+
+use compensation::CompensationCommand;
 
 /// What there is to do with the control plane.
 #[derive(Debug, Subcommand)]
@@ -134,6 +137,12 @@ pub(crate) enum PlaneCommand {
         #[arg(long, default_value_t = 24)]
         hours: u32,
     },
+    /// Look at attempts whose money is not settled, and settle one by hand
+    Compensation {
+        /// What about them
+        #[command(subcommand)]
+        command: CompensationCommand,
+    },
     /// List who changed what, the latest first
     Audit {
         /// Look through the whole log for tampering instead
@@ -209,6 +218,7 @@ impl Plane {
                 let codes = self.get(&format!("/codes/unmapped?hours={hours}")).await?;
                 show::unmapped_codes(out, &codes)?;
             }
+            PlaneCommand::Compensation { command } => self.compensation(command, out).await?,
             PlaneCommand::Audit { verify: false } => show::audit(out, &self.get("/audit").await?)?,
             PlaneCommand::Audit { verify: true } => show::verified(out, &self.get("/audit/verify").await?)?,
             change => show::changed(out, &self.change(change).await?)?,

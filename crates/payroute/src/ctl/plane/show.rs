@@ -152,6 +152,26 @@ pub(super) fn verified(out: &mut impl Write, answer: &Value) -> io::Result<()> {
     }
 }
 
+/// One line for each case: whose, which, since when, what was asked.
+pub(super) fn cases(out: &mut impl Write, answer: &Value) -> io::Result<()> {
+    for case in list(answer) {
+        let asked = case["asked"].as_str().unwrap_or("nothing");
+        writeln!(
+            out,
+            "{} {}  payment {}  {}  {} since {}  asked: {asked} ({} in all)  next: {}",
+            text(case, "merchant_id"),
+            text(case, "attempt_id"),
+            text(case, "payment_id"),
+            text(case, "channel_id"),
+            text(case, "state"),
+            text(case, "since"),
+            case["ask_count"],
+            case["due_at"].as_str().unwrap_or("a person"),
+        )?;
+    }
+    Ok(())
+}
+
 pub(super) fn changed(out: &mut impl Write, answer: &Value) -> io::Result<()> {
     if answer["valid"] == true {
         return writeln!(out, "good");
