@@ -49,9 +49,9 @@ fn hand_on(caller: TcpStream, server: TcpStream, delay: Duration) {
     let (mut questions, caller) = caller.into_split();
     let (answers, mut server) = server.into_split();
     tokio::spawn(async move { copy(&mut questions, &mut server).await });
-    let (send, sent) = mpsc::channel(ON_THE_WAY);
-    tokio::spawn(take(answers, delay, send));
-    tokio::spawn(give(sent, caller));
+    let (later, due) = mpsc::channel(ON_THE_WAY);
+    tokio::spawn(take(answers, delay, later));
+    tokio::spawn(give(due, caller));
 }
 
 async fn take(mut answers: OwnedReadHalf, delay: Duration, send: mpsc::Sender<(Instant, Vec<u8>)>) {
