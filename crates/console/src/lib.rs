@@ -14,6 +14,7 @@ mod change;
 mod channels;
 mod codes;
 mod compensation;
+mod deliveries;
 mod extract;
 mod health;
 mod incidents;
@@ -31,6 +32,7 @@ use std::sync::Arc;
 use access::Guard;
 use domain::catalogue::Shared as SharedCatalogue;
 use domain::clock::SharedClock;
+use ledger::Deliveries;
 use ledger::alert::AlertStore;
 use ledger::compensation::Cases;
 use ledger::control::{ControlStore, Editor};
@@ -54,6 +56,10 @@ pub struct Parts {
     pub observations: Arc<dyn ObservationSource>,
     /// Where alerts and incidents are kept.
     pub alerts: Arc<dyn AlertStore>,
+    /// What is on its way to receivers.
+    pub deliveries: Arc<dyn Deliveries>,
+    /// The names of the receivers of the configuration.
+    pub receivers: Arc<[String]>,
     /// Where health is read.
     pub live: Arc<Live>,
     /// What is known of providers.
@@ -72,6 +78,8 @@ pub(crate) struct Desk {
     pub(crate) cases: Arc<dyn Cases>,
     pub(crate) observations: Arc<dyn ObservationSource>,
     pub(crate) alerts: Arc<dyn AlertStore>,
+    pub(crate) deliveries: Arc<dyn Deliveries>,
+    pub(crate) receivers: Arc<[String]>,
     pub(crate) live: Arc<Live>,
     pub(crate) clock: SharedClock,
     pub(crate) guard: Guard,
@@ -86,6 +94,8 @@ impl Desk {
             cases: parts.cases,
             observations: parts.observations,
             alerts: parts.alerts,
+            deliveries: parts.deliveries,
+            receivers: parts.receivers,
             live: parts.live,
             clock,
             guard: parts.guard,

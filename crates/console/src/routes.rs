@@ -11,8 +11,8 @@ use utoipa_axum::router::OpenApiRouter;
 
 use crate::problem::{Kind, Problem};
 use crate::{
-    Desk, Parts, alerts, audit, breakers, channels, codes, compensation, health, incidents, limits, payments,
-    policies, suspensions,
+    Desk, Parts, alerts, audit, breakers, channels, codes, compensation, deliveries, health, incidents,
+    limits, payments, policies, suspensions,
 };
 
 /// Room around a document of the largest size.
@@ -31,6 +31,7 @@ fn api() -> OpenApiRouter<Desk> {
         .merge(compensation::routes())
         .merge(alerts::routes())
         .merge(incidents::routes())
+        .merge(deliveries::routes())
         .merge(audit::routes());
     OpenApiRouter::new().nest("/api/v1", resources)
 }

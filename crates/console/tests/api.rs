@@ -61,6 +61,8 @@ impl Plane {
         let snapshot = HealthSnapshot::take(1, now, &Windows::default(), []);
         let parts = Parts {
             control,
+            deliveries: Arc::clone(&ledger) as _,
+            receivers: Arc::from(["chat".to_owned()]),
             observations: Arc::clone(&ledger) as Arc<dyn ObservationSource>,
             cases: Arc::clone(&ledger) as _,
             alerts: Arc::clone(&ledger) as _,

@@ -237,6 +237,8 @@ fn plane(setup: &Setup, ledger: &Arc<SqliteLedger>, live: &Arc<Live>) -> console
         ledger: Arc::clone(ledger) as _,
         observations: Arc::clone(ledger) as _,
         alerts: Arc::clone(ledger) as _,
+        deliveries: Arc::clone(ledger) as _,
+        receivers: setup.receivers.names().map(ToOwned::to_owned).collect(),
         live: Arc::clone(live),
         catalogue: setup.catalogue.clone(),
         clock: Arc::clone(&setup.clock),

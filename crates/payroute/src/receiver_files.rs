@@ -48,6 +48,43 @@ pub(crate) fn load(folder: &Path, files: &Files) -> anyhow::Result<Receivers> {
     })
 }
 
+/// The names of the receivers of that file, whose secrets are not read: for a process that sends nothing.
+///
+/// # Errors
+/// When the file is there and cannot be read.
+pub(crate) fn names(folder: &Path, files: &Files) -> anyhow::Result<Vec<String>> {
+    let path = folder.join(&files.receivers);
+    if !path.exists() {
+        return Ok(Vec::new());
+    }
+    let name = path.display().to_string();
+    let text = std::fs::read_to_string(&path).with_context(|| name.clone())?;
+    let document = document((&name, &text)).map_err(|wrong| anyhow::anyhow!(wrong))?;
+    Ok(document
+        .receivers
+        .iter()
+        .map(|of| of.value.name.clone())
+        .collect())
+}
+
+/// What stands in the file called `name`.
+fn document((name, text): (&str, &str)) -> Result<Document, Diagnostic> {
+    if text.trim().is_empty() {
+        return Ok(Document::default());
+    }
+    let document = serde_saphyr::from_str::<Option<Document>>(text).map_err(|error| {
+        let (line, column) = error.location().map_or((0, 0), |at| (at.line(), at.column()));
+        Diagnostic {
+            file: name.into(),
+            line: u32::try_from(line).unwrap_or_default(),
+            column: u32::try_from(column).unwrap_or_default(),
+            field: String::new(),
+            message: error.without_snippet().to_string(),
+        }
+    })?;
+    Ok(document.unwrap_or_default())
+}
+
 fn parse((name, text): (&str, &str)) -> Result<Receivers, Vec<Diagnostic>> {
     let problem = |(line, column): (u64, u64), field: String, message: String| Diagnostic {
         file: name.into(),
@@ -56,16 +93,7 @@ fn parse((name, text): (&str, &str)) -> Result<Receivers, Vec<Diagnostic>> {
         field,
         message,
     };
-    let document = if text.trim().is_empty() {
-        Ok(None)
-    } else {
-        serde_saphyr::from_str::<Option<Document>>(text)
-    };
-    let document = document.map_err(|error| {
-        let place = error.location().map_or((0, 0), |at| (at.line(), at.column()));
-        vec![problem(place, String::new(), error.without_snippet().to_string())]
-    })?;
-    let document = document.unwrap_or_default();
+    let document = document((name, text)).map_err(|wrong| vec![wrong])?;
     let mut wrong = Vec::new();
     let mut receivers = Vec::new();
     for (number, settings) in document.receivers.iter().enumerate() {

@@ -8,6 +8,7 @@ use ledger::Ledger;
 use super::listen;
 use super::stores::Stores;
 use super::watching::Watching;
+use crate::receiver_files;
 use crate::running::{IN_FLIGHT, REST, Running};
 
 /// Adds the console's tasks.
@@ -26,6 +27,8 @@ pub(super) async fn add(
         cases: Arc::clone(&stores.ledger) as _,
         observations: Arc::clone(&stores.ledger) as _,
         alerts: Arc::clone(&stores.ledger) as _,
+        deliveries: Arc::clone(&stores.ledger) as _,
+        receivers: receiver_files::names(&stores.folder, &settings.files)?.into(),
         live: Arc::clone(&watching.live),
         catalogue: stores.catalogue.clone(),
         clock: Arc::clone(&stores.clock),

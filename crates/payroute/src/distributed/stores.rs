@@ -31,7 +31,7 @@ pub(crate) struct Stores {
     pub(super) statistics: Store,
     pub(super) catalogue: SharedCatalogue,
     /// The configuration folder.
-    folder: PathBuf,
+    pub(super) folder: PathBuf,
     /// The fleet's time.
     pub(super) clock: SharedClock,
     /// The same, to be told what the ledger's server shows.

@@ -1,6 +1,7 @@
 //! The control plane by hand: what is in force, and changes to it, over REST.
 
 mod compensation;
+mod deliveries;
 mod show;
 
 use std::io::Write;
@@ -12,6 +13,7 @@ use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 
 use compensation::CompensationCommand;
+use deliveries::{DeliveryCommand, ReceiverCommand};
 
 /// What there is to do with the control plane.
 #[derive(Debug, Subcommand)]
@@ -143,6 +145,18 @@ pub(crate) enum PlaneCommand {
         #[command(subcommand)]
         command: CompensationCommand,
     },
+    /// Look at the receivers of alerts, events and notices, or try one
+    Receiver {
+        /// What about them.
+        #[command(subcommand)]
+        command: ReceiverCommand,
+    },
+    /// Look at what is on its way to receivers, or send a dead letter again
+    Delivery {
+        /// What about it.
+        #[command(subcommand)]
+        command: DeliveryCommand,
+    },
     /// List who changed what, the latest first
     Audit {
         /// Look through the whole log for tampering instead
@@ -221,6 +235,8 @@ impl Plane {
             PlaneCommand::Compensation { command } => self.compensation(command, out).await?,
             PlaneCommand::Audit { verify: false } => show::audit(out, &self.get("/audit").await?)?,
             PlaneCommand::Audit { verify: true } => show::verified(out, &self.get("/audit/verify").await?)?,
+            PlaneCommand::Receiver { command } => self.receiver(command, out).await?,
+            PlaneCommand::Delivery { command } => self.delivery(command, out).await?,
             change => show::changed(out, &self.change(change).await?)?,
         }
         Ok(())
