@@ -100,25 +100,13 @@ pub(crate) async fn start(
 ) -> anyhow::Result<Running> {
     let (grpc, admin) = (listeners.grpc.local_addr()?, listeners.admin.local_addr()?);
     let ledger = open_ledger(&setup.ledger).await?;
-    let now = setup.clock.now();
     let mut brain = Brain::new(Params::default());
     let (shop, control) = open_shop(&setup, &ledger, &mut brain).await?;
     let live = Arc::new(Live::new(
         brain,
-        HealthSnapshot::take(0, now, &Windows::default(), []),
+        HealthSnapshot::take(0, setup.clock.now(), &Windows::default(), []),
     ));
-
-    let mut monitor = Monitor::new(Arc::clone(&live), Arc::clone(&setup.clock));
-    let since = monitor::rebuild::since(now, setup.rebuild);
-    let counted = monitor
-        .rebuild(&*ledger, since)
-        .await
-        .context("cannot read the ledger back")?;
-    tracing::info!(counted, "{counted} outcomes were read back from the ledger");
-
-    // The monitor calls with every snapshot; twice that without a call is a stall of our own.
-    let heartbeat = SignedDuration::try_from(2 * setup.snapshot_every)?;
-    live.with_brain(|brain| brain.expect_calls_every(heartbeat));
+    let monitor = monitor(&setup, &ledger, &live).await?;
     let (publisher, consumer) = stream(CAPACITY);
     let outcomes = publisher.clone();
     let writer = Writer::spawn(Arc::clone(&ledger) as _, Limits::default(), move |record| {
@@ -181,6 +169,22 @@ pub(crate) async fn start(
     let probes = serving::probes(&running, telemetry, setup.guard);
     running.serve_probes(listeners.admin, probes);
     Ok(running)
+}
+
+/// The monitor, which has counted what the ledger has of the time before.
+async fn monitor(setup: &Setup, ledger: &SqliteLedger, live: &Arc<Live>) -> anyhow::Result<Monitor> {
+    let mut monitor = Monitor::new(Arc::clone(live), Arc::clone(&setup.clock));
+    let since = monitor::rebuild::since(setup.clock.now(), setup.rebuild);
+    let counted = monitor
+        .rebuild(ledger, since)
+        .await
+        .context("cannot read the ledger back")?;
+    tracing::info!(counted, "{counted} outcomes were read back from the ledger");
+
+    // The monitor calls with every snapshot; twice that without a call is a stall of our own.
+    let heartbeat = SignedDuration::try_from(2 * setup.snapshot_every)?;
+    live.with_brain(|brain| brain.expect_calls_every(heartbeat));
+    Ok(monitor)
 }
 
 /// What sends alerts, events and customer notices.
