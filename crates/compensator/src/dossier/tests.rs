@@ -1,3 +1,5 @@
+//! What payments ask for: refunds, adoptions, and what is no attempt of its own.
+
 use domain::attempt::payment::{RefundCause, Submit};
 use ledger::attempt::{Report, Segment, Verdict};
 use uuid::Uuid;
