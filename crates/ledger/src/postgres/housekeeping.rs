@@ -13,6 +13,7 @@ use tokio::time::timeout;
 use super::PostgresLedger;
 use super::failure::silent;
 use super::partition::{self, Day, TABLES};
+use super::statistics::unsettled;
 use super::value::Micros;
 use crate::error::{LedgerError, OpenError};
 
@@ -21,6 +22,9 @@ pub(super) const HOUSEKEEPING: i64 = 0x5059_5254_0000_0002;
 
 /// Pages of an attempts' partition whose names are removed in one statement: about 30 000 attempts, a second or two.
 const PAGES_AT_ONCE: i64 = 2_048;
+
+/// Guarded payments that are removed in one statement.
+const PAYMENTS_AT_ONCE: i64 = 5_000;
 
 /// How long it may take. Removing the names of a day with ten million attempts takes some minutes.
 const LIMIT: Duration = Duration::from_mins(30);
@@ -105,11 +109,38 @@ async fn keep(
             dropped.push(name);
         }
     }
+    forget_guarded(connection, oldest_kept).await?;
     Ok(Housekept {
         elsewhere: false,
         made,
         dropped,
     })
+}
+
+/// Removes the guarded payments of the days before `oldest_kept`, some at a time: their attempts are gone by now. One
+/// that may still charge stays, and so does what blocks it.
+async fn forget_guarded(connection: &mut PgConnection, oldest_kept: Day) -> Result<(), sqlx::Error> {
+    loop {
+        let removed = sqlx::query(
+            "with old as (select merchant_id, payment_id from guarded_payment as payment \
+             where registered_at < ($1::text::date::timestamp at time zone 'UTC') \
+             and not exists (select from guarded_attempt as attempt where attempt.merchant_id = payment.merchant_id and attempt.payment_id = payment.payment_id \
+             and attempt.state = any ($2)) order by registered_at limit $3 for update skip locked), \
+             gone as (delete from guarded_attempt as attempt using old \
+             where attempt.merchant_id = old.merchant_id and attempt.payment_id = old.payment_id) \
+             delete from guarded_payment as payment using old \
+             where payment.merchant_id = old.merchant_id and payment.payment_id = old.payment_id",
+        )
+        .bind(oldest_kept.to_string())
+        .bind(unsettled())
+        .bind(PAYMENTS_AT_ONCE)
+        .execute(&mut *connection)
+        .await?
+        .rows_affected();
+        if removed == 0 {
+            return Ok(());
+        }
+    }
 }
 
 /// The days of attempts whose money is not settled.

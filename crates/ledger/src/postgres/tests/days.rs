@@ -1,8 +1,12 @@
 //! Partitions of days, and their end.
 
+use domain::attempt::State;
+use domain::attempt::payment::{Slot, Submit};
+
 use super::*;
 use crate::attempt::Recorded;
 use crate::conformance::sample;
+use crate::guard::{Guards as _, Registration};
 use crate::postgres::partition::{Day, TABLES};
 
 const HOUR: i64 = 3_600_000_000;
@@ -96,6 +100,48 @@ async fn days_older_than_they_are_kept_go_with_their_names() {
         .await
         .unwrap();
     assert_eq!(answers.attempts, [Recorded::New]);
+}
+
+#[tokio::test]
+async fn settled_guards_go_with_their_days_and_open_ones_stay() {
+    let ledger = open(&database().await).await;
+    let now = server_now(&ledger).await;
+    let registered = attempt_before(now, 24 * 31 + 1, "a").received_at;
+    let registration = |payment: &str, at| Registration {
+        merchant: sample::merchant(),
+        payment: sample::payment(payment),
+        money: sample::attempt("a").amount,
+        slot: Slot::first(1),
+        channel: sample::attempt("a").channel,
+        request: None,
+        most: 3,
+        decision: Vec::new(),
+        at,
+        due_at: at,
+    };
+    let registrations = [("settled", registered), ("open", registered), ("young", now)];
+    let registered = Batch {
+        registrations: registrations
+            .map(|(payment, at)| registration(payment, at))
+            .into(),
+        ..Batch::default()
+    };
+    ledger.commit(&registered).await.unwrap();
+    for payment in ["settled", "young"] {
+        let mut attempt = attempt_before(now, 24 * 29, payment);
+        attempt.payment = sample::payment(payment);
+        attempt.attempt_no = 1;
+        attempt.submit = Some(Submit::First);
+        attempt.verdict.state = State::Declined.as_str().to_owned();
+        ledger.commit(&batch([attempt])).await.unwrap();
+    }
+    ledger.housekeep(now).await.unwrap();
+    for (payment, stays) in [("settled", false), ("open", true), ("young", true)] {
+        let kept = ledger
+            .guarded(&sample::merchant(), &sample::payment(payment))
+            .await;
+        assert_eq!(kept.unwrap().is_some(), stays, "{payment}");
+    }
 }
 
 #[tokio::test]
