@@ -2,6 +2,7 @@
 
 #![cfg(test)]
 
+mod card_numbers;
 mod codes;
 mod crash;
 mod sdk;
