@@ -226,3 +226,36 @@ async fn a_slow_router_costs_neither_the_budget_nor_the_payment() {
         );
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_double_click_with_a_guard_is_one_submit_and_paid_for_both() {
+    let data = tempfile::tempdir().unwrap();
+    let server = Server::start(data.path());
+    let payroute = builder(&[server.grpc.to_string()]).build().unwrap();
+    let payment = Payment::of("shop", "ord_1")
+        .amount(1_999, "CNY")
+        .method("wechat_pay");
+    let payment = payment.country("CN").guard(true).build().unwrap();
+    let submits = Arc::new(AtomicUsize::new(0));
+    let click = || {
+        let submits = Arc::clone(&submits);
+        payroute.pay(&payment, move |_: Submit| {
+            submits.fetch_add(1, Ordering::SeqCst);
+            async {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                Submitted::succeeded()
+            }
+        })
+    };
+    let (first, second) = tokio::join!(click(), click());
+    for conclusion in [first, second] {
+        let conclusion = match conclusion.unwrap() {
+            Conclusion::Confirming(confirming) => confirming.settled().await.unwrap(),
+            conclusion => conclusion,
+        };
+        assert!(conclusion.is_paid(), "{conclusion:?}");
+    }
+    assert_eq!(submits.load(Ordering::SeqCst), 1);
+    assert_eq!(payroute.close(Duration::from_secs(10)).await, 0);
+    assert_eq!(states(&server, "ord_1").await, ["succeeded"]);
+}
