@@ -20,9 +20,17 @@ const LATE: &str = "payroute_outcome_late_total";
 const DEAD: &str = "payroute_stats_dead_letters_total";
 const REFUSED: &str = "payroute_stats_snapshots_refused_total";
 
-/// The way to the fleet's statistics.
-fn store(fleet: &Fleet) -> Store {
-    Store::open(&Settings::single(fleet.redis.url())).unwrap()
+/// The way to the fleet's statistics, once all of them are counted: a partition that has yet to be filled from the ledger
+/// begins at the end of its stream, and the ledger does not have what these tests append.
+async fn store(fleet: &Fleet) -> Store {
+    let store = Store::open(&Settings::single(fleet.redis.url())).unwrap();
+    let all = PartitionId::all().count();
+    eventually("every partition to be counted", async || {
+        let published = store.snapshots().await.ok()?;
+        (published.len() == all).then_some(())
+    })
+    .await;
+    store
 }
 
 /// Outcome number `number` of `channel`, received `ago` before now: a success, with every fifth one timed out.
@@ -92,7 +100,7 @@ fn key(kind: &str, channel: &str) -> String {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn f05_outcomes_out_of_order_make_the_same_window() {
     let fleet = Fleet::start();
-    let store = store(&fleet);
+    let store = store(&fleet).await;
     let ago = |number: u64| SignedDuration::from_secs(i64::try_from(110 - number).unwrap());
     let in_order: Vec<_> = (0..110)
         .map(|number| outcome("wechat_direct", number, ago(number)))
@@ -127,7 +135,7 @@ async fn f06_an_outcome_of_yesterday_or_tomorrow_is_late_and_in_no_window() {
         .zip(ages)
         .map(|(id, ago)| outcome(CHANNEL, id, ago))
         .collect();
-    let store = store(&fleet);
+    let store = store(&fleet).await;
     store.append(&late).await.unwrap();
     came_to(&fleet, LATE, 4).await;
     store
@@ -165,7 +173,7 @@ async fn f07_a_timeout_that_proves_a_success_changes_sides_while_its_bucket_is_t
         corrects: Some(OutcomeClass::Timeout),
         ..outcome(&channel, 5, SignedDuration::from_hours(3))
     };
-    store(&fleet).append(&[too_late]).await.unwrap();
+    store(&fleet).await.append(&[too_late]).await.unwrap();
     came_to(&fleet, LATE, 1).await;
     settled(&fleet, cashier.acknowledged).await;
 }
@@ -174,7 +182,7 @@ async fn f07_a_timeout_that_proves_a_success_changes_sides_while_its_bucket_is_t
 async fn f08_what_says_nothing_goes_to_the_dead_letters_and_holds_nobody_up() {
     const CHANNEL: &str = "wechat_direct";
     let fleet = Fleet::start();
-    let (store, stream) = (store(&fleet), key("oc", CHANNEL));
+    let (store, stream) = (store(&fleet).await, key("oc", CHANNEL));
     let add = |field: &str, value: &str| fleet.redis.ask(&["XADD", &stream, "*", field, value]).unwrap();
     let good = |id: u64| outcome(CHANNEL, id, SignedDuration::ZERO);
     store.append(&[good(1)]).await.unwrap();
@@ -212,7 +220,7 @@ async fn f08_what_says_nothing_goes_to_the_dead_letters_and_holds_nobody_up() {
 async fn f26_a_snapshot_that_is_damaged_foreign_or_older_changes_nothing() {
     const CHANNEL: &str = "wechat_direct";
     let fleet = Fleet::start();
-    let store = store(&fleet);
+    let store = store(&fleet).await;
     let (snapshot, kept) = (key("snap", CHANNEL), key("kept", CHANNEL));
     let ask = |command: &[&str]| fleet.redis.ask(command).unwrap();
     let one = |id: u64| [outcome(CHANNEL, id, SignedDuration::ZERO)];
