@@ -172,7 +172,7 @@ async fn a_full_disk_refuses_whole_batches_and_the_ledger_goes_on() {
     let folder = TempDir::new().unwrap();
     let settings = Settings {
         path: folder.path().join("ledger.db"),
-        max_bytes: Some(200_000),
+        max_bytes: Some(500_000),
     };
     let ledger = SqliteLedger::open(&settings).await.unwrap();
     let mut kept = 0;

@@ -175,56 +175,71 @@ async fn a_slow_router_costs_neither_the_budget_nor_the_payment() {
     let slow = format!("127.0.0.1:{}", proxy.port());
     let both = [slow.clone(), server.grpc.to_string()];
     for (name, routers, routed_again) in [("alone", &[slow][..], false), ("with_another", &both[..], true)] {
-        proxy.set(Trouble::None);
-        let payroute = builder(routers).build().unwrap();
-        let proxy = &proxy;
-        // Connections are warm, as those of a shop are.
-        for warm in 0..4 {
-            let warm = payment(&format!("warm_{name}_{warm}"));
-            let paid = payroute
-                .pay(&warm, |_: Submit| async { Submitted::succeeded() })
-                .await;
-            assert!(paid.unwrap().is_paid());
+        // The budget is of real time, which another program may have used up. Then the payment ends without a second
+        // submit, as it must, and is played again.
+        let mut tries = (1..=20).map(|number| format!("{name}_{number}"));
+        loop {
+            let order = tries.next().expect("the budget is kept in one of twenty");
+            let conclusion = pay_while_it_slows(&proxy, routers, &order).await;
+            if matches!(conclusion, Conclusion::NotPaid(_)) && conclusion.tried().len() == 1 {
+                continue;
+            }
+            assert!(
+                matches!(conclusion, Conclusion::Paid(_)),
+                "{order}: {conclusion:?}"
+            );
+            let second = &conclusion.tried()[1];
+            assert!(second.failover.unwrap() <= BUDGET, "{order}: {second:?}");
+            assert_eq!(
+                second.submit.attempt_no,
+                if routed_again { 2 } else { 1 },
+                "{order}"
+            );
+            assert_eq!(
+                states(&server, &order).await,
+                ["failed_not_processed", "succeeded"],
+                "{order}"
+            );
+            break;
         }
-        let lucky = second_time_lucky();
-        let (begins, under_way) = tokio::sync::oneshot::channel();
-        let begins = parking_lot::Mutex::new(Some(begins));
-        let shop = move |submit: Submit| {
-            if let Some(begins) = begins.lock().take() {
-                begins.send(()).unwrap();
-            }
-            let answer = lucky(submit);
-            async move {
-                tokio::time::sleep(Duration::from_millis(100)).await;
-                answer.await
-            }
-        };
-        let payment = payment(name);
-        let slowing = async {
-            under_way.await.unwrap();
-            proxy.set(Trouble::Delay(Duration::from_millis(1_500)));
-        };
-        let (conclusion, ()) = tokio::join!(payroute.pay(&payment, shop), slowing);
-        let conclusion = conclusion.unwrap();
-        assert!(
-            matches!(conclusion, Conclusion::Paid(_)),
-            "{name}: {conclusion:?}"
-        );
-        let second = &conclusion.tried()[1];
-        assert!(second.failover.unwrap() <= BUDGET, "{name}: {second:?}");
-        assert_eq!(
-            second.submit.attempt_no,
-            if routed_again { 2 } else { 1 },
-            "{name}"
-        );
-        proxy.set(Trouble::None);
-        assert_eq!(payroute.close(Duration::from_secs(20)).await, 0, "{name}");
-        assert_eq!(
-            states(&server, name).await,
-            ["failed_not_processed", "succeeded"],
-            "{name}"
-        );
     }
+}
+
+/// Pays `order` at a shop whose first submit fails, while the way to the first of `routers` becomes slow. When it
+/// answers, all is reported.
+async fn pay_while_it_slows(proxy: &Proxy, routers: &[String], order: &str) -> Conclusion {
+    proxy.set(Trouble::None);
+    let payroute = builder(routers).build().unwrap();
+    // Connections are warm, as those of a shop are.
+    for warm in 0..4 {
+        let warm = payment(&format!("warm_{order}_{warm}"));
+        let paid = payroute
+            .pay(&warm, |_: Submit| async { Submitted::succeeded() })
+            .await;
+        assert!(paid.unwrap().is_paid());
+    }
+    let lucky = second_time_lucky();
+    let (begins, under_way) = tokio::sync::oneshot::channel();
+    let begins = parking_lot::Mutex::new(Some(begins));
+    let shop = move |submit: Submit| {
+        if let Some(begins) = begins.lock().take() {
+            begins.send(()).unwrap();
+        }
+        let answer = lucky(submit);
+        async move {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            answer.await
+        }
+    };
+    let payment = payment(order);
+    let slowing = async {
+        under_way.await.unwrap();
+        proxy.set(Trouble::Delay(Duration::from_millis(1_500)));
+    };
+    let (conclusion, ()) = tokio::join!(payroute.pay(&payment, shop), slowing);
+    proxy.set(Trouble::None);
+    assert_eq!(payroute.close(Duration::from_secs(20)).await, 0, "{order}");
+    conclusion.unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
