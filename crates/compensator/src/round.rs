@@ -226,6 +226,7 @@ fn change(attempt: &AttemptRecord, to: State, because: &'static str, at: Timesta
         source: SOURCE.to_owned(),
         content: serde_json::json!({ "because": because }),
         at,
+        notices: Vec::new(),
     }
 }
 

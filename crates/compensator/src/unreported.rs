@@ -111,5 +111,6 @@ fn record(unreported: &Unreported, now: Timestamp) -> Option<AttemptRecord> {
             cause: Cause::Unsettled,
             due_at: now,
         }),
+        notices: Vec::new(),
     })
 }

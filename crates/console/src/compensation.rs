@@ -180,6 +180,7 @@ async fn resolve(
         source: Source::Operator.as_str().to_owned(),
         content: serde_json::json!({ "by": by.as_str(), "because": reason }),
         at: desk.clock.now(),
+        notices: Vec::new(),
     };
     let batch = Batch {
         resolutions: vec![resolution],

@@ -152,5 +152,6 @@ fn attempt(caller: u32, number: usize) -> Outcome<AttemptRecord> {
         submit: None,
         credential: None,
         case: None,
+        notices: Vec::new(),
     })
 }

@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::compensation::Opening;
+use crate::delivery::NewDelivery;
 
 /// An attempt with its reported outcome. Times are kept to the microsecond.
 ///
@@ -69,6 +70,9 @@ pub struct AttemptRecord {
     /// with the attempt: the case is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub case: Option<Opening>,
+    /// What the customer is told when this is kept, in the same transaction. Not kept with the attempt.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notices: Vec<NewDelivery>,
 }
 
 impl AttemptRecord {
@@ -204,6 +208,8 @@ pub struct Resolution {
     pub content: serde_json::Value,
     /// When it was found.
     pub at: Timestamp,
+    /// What the customer is told when the change is made, in the same transaction.
+    pub notices: Vec<NewDelivery>,
 }
 
 /// What became of a resolution.

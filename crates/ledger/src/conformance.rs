@@ -8,6 +8,7 @@ pub(crate) mod compensation;
 pub(crate) mod control;
 pub(crate) mod delivery;
 pub(crate) mod guards;
+pub(crate) mod notices;
 pub(crate) mod observing;
 mod payments;
 pub(crate) mod sample;

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 
 use crate::attempt::{AttemptRecord, Recorded, Resolution, Resolved};
 use crate::decision::DecisionRecord;
+use crate::delivery::NewDelivery;
 use crate::error::LedgerError;
 use crate::guard::{Registered, Registration};
 use crate::outbox::OutboxBatch;
@@ -40,6 +41,22 @@ impl Batch {
             && self.resolutions.is_empty()
             && self.registrations.is_empty()
             && self.decisions.is_empty()
+    }
+
+    /// What customers are told of that which became new with this batch, in an order that is the same for everybody:
+    /// two that write the same ones wait for each other, and never both ways.
+    pub(crate) fn notices(&self, recorded: &[Recorded], resolved: &[Resolved]) -> Vec<NewDelivery> {
+        let attempts = self.attempts.iter().zip(recorded);
+        let of_attempts = attempts
+            .filter(|(_, answer)| **answer == Recorded::New)
+            .flat_map(|(attempt, _)| &attempt.notices);
+        let resolutions = self.resolutions.iter().zip(resolved);
+        let of_resolutions = resolutions
+            .filter(|(_, answer)| **answer == Resolved::Applied)
+            .flat_map(|(resolution, _)| &resolution.notices);
+        let mut notices: Vec<NewDelivery> = of_attempts.chain(of_resolutions).cloned().collect();
+        notices.sort_by(|a, b| (&a.receiver, &a.dedup_key).cmp(&(&b.receiver, &b.dedup_key)));
+        notices
     }
 }
 

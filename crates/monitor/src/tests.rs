@@ -103,6 +103,7 @@ fn attempt(number: usize, channel: &str, class: Option<OutcomeClass>, at: Timest
         submit: None,
         credential: None,
         case: None,
+        notices: Vec::new(),
     }
 }
 
@@ -135,6 +136,7 @@ fn resolution(record: &AttemptRecord, at: Timestamp) -> Resolution {
         source: "query".to_owned(),
         content: serde_json::Value::Null,
         at,
+        notices: Vec::new(),
     }
 }
 

@@ -6,6 +6,7 @@ use anyhow::Context as _;
 
 use crate::catalogue_files;
 use crate::cli::ConfigCommand;
+use crate::notice_files;
 use crate::receiver_files;
 use crate::settings::Settings;
 use crate::settings::keys::KEYS;
@@ -22,9 +23,9 @@ pub(crate) async fn run(command: ConfigCommand, out: &mut impl Write) -> anyhow:
             let settings = flags.load()?;
             let catalogue = catalogue_files::of_folder(&flags.folder)?;
             let shop = ShopFiles::load(&flags.folder, &settings.files, &catalogue)?;
-            let receivers = receiver_files::load(&flags.folder, &settings.files)?
-                .names()
-                .count();
+            let receivers = receiver_files::load(&flags.folder, &settings.files)?;
+            notice_files::load(&flags.folder, Some(&receivers))?;
+            let receivers = receivers.names().count();
             let (channels, policy) = (shop.configuration.channels.len(), &shop.policy);
             let rules = policy.rules().count();
             let (name, version) = (policy.name(), policy.version());

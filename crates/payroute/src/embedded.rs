@@ -54,6 +54,8 @@ pub(crate) struct Setup {
     pub(crate) guard: Guard,
     /// Whom alerts, events and customer notices are sent to.
     pub(crate) receivers: Arc<Receivers>,
+    /// What customers are told; `None`: nothing.
+    pub(crate) notices: Option<domain::notice::Rules>,
     /// The alert rules that hold until others are put into force.
     pub(crate) alert_rules: Rules,
     /// Whose payments are guarded unasked.
@@ -116,7 +118,7 @@ pub(crate) async fn start(
     let compensator = compensator(&setup, &ledger);
     let dispatcher = dispatcher(&setup, &ledger);
     let evaluator = alerting(&setup, &ledger, &live);
-    let routing = Arc::new(Routing::new(Parts {
+    let routing = Routing::new(Parts {
         shop,
         live: Arc::clone(&live),
         catalogue: setup.catalogue,
@@ -129,7 +131,8 @@ pub(crate) async fn start(
         token_ttl: setup.token_ttl,
         rng: rand::make_rng(),
         guarding: serving::guarding(Arc::clone(&ledger) as _, setup.guarded)?,
-    })?);
+    })?;
+    let routing = Arc::new(routing.telling(setup.notices.clone()));
 
     let mut running = Running::new(Readiness::until(&[]));
     running.addresses = vec![(GRPC, grpc), (PROBES, admin)];

@@ -15,6 +15,7 @@ mod embedded;
 mod evaluating;
 mod explain_command;
 mod listening;
+mod notice_files;
 mod policy_command;
 mod probe_command;
 mod receiver_files;

@@ -17,6 +17,7 @@ use crate::distributed;
 use crate::embedded::{self, Listeners, Setup, Source};
 use crate::evaluating;
 use crate::listening::{access, guard};
+use crate::notice_files;
 use crate::receiver_files;
 use crate::running::Running;
 use crate::settings::flags::Flags;
@@ -89,6 +90,7 @@ pub(crate) fn setup(folder: &Path, settings: &Settings) -> anyhow::Result<Setup>
     // With the names of the files, which what is imported no longer has.
     ShopFiles::load(folder, &settings.files, &catalogue.load())?;
     let texts = Texts::load(folder, &settings.files)?;
+    let receivers = Arc::new(receiver_files::load(folder, &settings.files)?);
     Ok(Setup {
         shop: Source::Ledger(texts),
         catalogue_files: Some(CatalogueFiles::new(folder, catalogue.clone())),
@@ -99,7 +101,8 @@ pub(crate) fn setup(folder: &Path, settings: &Settings) -> anyhow::Result<Setup>
         },
         keyring: token_keys::load_or_make(&settings.token.keys_file)?,
         guard: guard(settings)?,
-        receivers: Arc::new(receiver_files::load(folder, &settings.files)?),
+        notices: notice_files::load(folder, Some(&receivers))?,
+        receivers,
         alert_rules: evaluating::rules(folder)?,
         guarded: settings.guard.by_default().map_err(anyhow::Error::msg)?,
         token_ttl: SignedDuration::from_secs(i64::from(settings.token.ttl_secs)),

@@ -3,6 +3,7 @@
 //! Requests are read field by field by [`fields::Reader`], which collects every violation: a caller learns of all
 //! its mistakes at once. What leaves this crate is valid by its types.
 
+mod contact;
 pub mod fields;
 pub mod outcome;
 pub mod outcome_event;

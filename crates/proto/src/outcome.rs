@@ -1,7 +1,9 @@
 //! `ReportOutcomeRequest`: from the wire.
 
+use domain::notice::Contact;
 use domain::report::{OutcomeReport, Reported};
 
+use crate::contact::contact;
 use crate::fields::{MAX_MESSAGE, Reader};
 use crate::v1;
 use crate::violation::Violations;
@@ -18,6 +20,8 @@ pub struct OutcomeQuery {
     pub retry_of: Vec<u8>,
     /// What is reported.
     pub report: OutcomeReport,
+    /// How the customer can be told.
+    pub contact: Contact,
 }
 
 impl TryFrom<v1::ReportOutcomeRequest> for OutcomeQuery {
@@ -43,6 +47,7 @@ impl TryFrom<v1::ReportOutcomeRequest> for OutcomeQuery {
         let started_at = reader.time("started_at", request.started_at.as_ref());
         let latency_ms = reader.within("latency_ms", request.latency_ms, 0..=MAX_LATENCY_MS);
         let locale = reader.text("locale", request.locale);
+        let contact = contact(&mut reader, request.contact);
         let artefact_delivered = request.artefact_delivered;
         let report = (|| {
             Some(OutcomeReport {
@@ -67,6 +72,7 @@ impl TryFrom<v1::ReportOutcomeRequest> for OutcomeQuery {
             token,
             retry_of,
             report,
+            contact,
         }))
     }
 }

@@ -2,8 +2,10 @@
 
 use domain::id::{MerchantId, PaymentId};
 use domain::money::Currency;
+use domain::notice::Contact;
 use domain::report::{Resolution, ResolutionReport, ResolutionSource};
 
+use crate::contact::contact;
 use crate::fields::{MAX_MESSAGE, Reader};
 use crate::v1;
 use crate::violation::Violations;
@@ -15,6 +17,8 @@ pub struct ResolveQuery {
     pub receipt: Vec<u8>,
     /// What is reported.
     pub report: ResolutionReport,
+    /// How the customer can be told.
+    pub contact: Contact,
 }
 
 impl TryFrom<v1::ResolveAttemptRequest> for ResolveQuery {
@@ -29,6 +33,7 @@ impl TryFrom<v1::ResolveAttemptRequest> for ResolveQuery {
         let provider_reference = reader.text("provider_reference", request.provider_reference);
         let message = reader.bounded_text("message", request.message, MAX_MESSAGE);
         let locale = reader.text("locale", request.locale);
+        let contact = contact(&mut reader, request.contact);
         let charged_minor = charged_minor(&mut reader, request.charged_minor);
         let charged_currency = charged_currency(&mut reader, &request.charged_currency);
         let report = resolution
@@ -43,7 +48,11 @@ impl TryFrom<v1::ResolveAttemptRequest> for ResolveQuery {
                 charged_minor,
                 charged_currency,
             });
-        reader.finish(report.map(|report| Self { receipt, report }))
+        reader.finish(report.map(|report| Self {
+            receipt,
+            report,
+            contact,
+        }))
     }
 }
 

@@ -9,10 +9,12 @@ use domain::compensation::{self, Cause, Facts, Next, is_open};
 use domain::decision::attempt_key;
 use domain::id::AccountId;
 use domain::network_retry::Tried;
+use domain::notice::Contact;
 use domain::outcome::OutcomeClass;
 use domain::payment::Stage;
 use domain::report::{OutcomeReport, Reported};
 use jiff::{SignedDuration, Timestamp};
+use ledger::NewDelivery;
 use ledger::attempt::{AttemptRecord, Recorded, Report, Segment, Verdict};
 use ledger::compensation::Opening;
 use ledger::guard::{Registered, Registration};
@@ -27,12 +29,12 @@ use telemetry::metric;
 use crate::claims::DecisionProof;
 use crate::error::CallError;
 use crate::guarded::due;
+use crate::notice::{Change, goes_on};
 use crate::routing::Routing;
 use crate::speech;
 
 /// How many outcomes may be between the ledger's queue and the stream: more than the ledger takes at once.
 const ON_THE_WAY: usize = 8_192;
-
 /// How long the history of a credential is waited for. The report is kept either way.
 const HISTORY_WITHIN: std::time::Duration = std::time::Duration::from_millis(300);
 /// What a channel that left the configuration can do, as far as anybody knows: be asked.
@@ -87,6 +89,7 @@ impl Routing {
             token,
             retry_of,
             report,
+            contact,
         } = OutcomeQuery::try_from(request)?;
         let now = self.clock.now();
         let verified = self.verify(&token, &retry_of, &report, now)?;
@@ -101,7 +104,6 @@ impl Routing {
             self.keep_to_networks(&verified.decided, &report, failure, now)
                 .await;
         }
-        let judged = judged;
         if !self.outcomes.has_room(ON_THE_WAY) {
             return Err(CallError::Backlog);
         }
@@ -111,12 +113,14 @@ impl Routing {
             judged: &judged,
             provider,
         };
-        let record = AttemptRecord {
+        let step = self.next_step(&case, channel, now);
+        let mut record = AttemptRecord {
             digest,
             trace_id,
             case: self.opening(&case, channel, now),
             ..record(&case, now)
         };
+        record.notices = self.news(&record, &case, &step, &contact);
         let key = attempt_key(&record.merchant, &record.payment, record.attempt_no);
         let waits = record.verdict.class.is_none();
         self.live.with_brain(|brain| brain.heard(key));
@@ -137,13 +141,31 @@ impl Routing {
                 });
             }
         };
-        let step = self.next_step(&case, channel, now);
         let step = self.register_retry(&case, channel, step, now).await;
         let answer = self.answer(&case, &step);
         Ok(match kept {
             Some(kept) => self.as_known_by_now(answer, &case, &kept),
             None => answer,
         })
+    }
+
+    /// What the customer is told of what was reported, with `step` to follow.
+    fn news(
+        &self,
+        record: &AttemptRecord,
+        case: &Case<'_>,
+        step: &NextStep,
+        contact: &Contact,
+    ) -> Vec<NewDelivery> {
+        let change = Change {
+            attempt: record,
+            states: (State::Submitted, case.judged.state),
+            more_is_tried: goes_on(step),
+            reason: case.judged.failure.as_ref().map(|failure| failure.reason),
+            locale: case.verified.decided.locale(case.report.locale.as_deref()),
+            at: record.received_at,
+        };
+        self.notices(&change, contact)
     }
 
     fn verify(
@@ -497,12 +519,13 @@ fn provider<'r>(report: &'r OutcomeReport, channel: Option<&'r Channel>) -> &'r 
 }
 
 /// Tells a repeated report from a contradicting one: everything the caller says of the attempt, and nothing of how it
-/// asks. The token and the language may differ when the same outcome is reported again.
+/// asks. The token, the language and the contact may differ when the same outcome is reported again.
 fn digest(request: &v1::ReportOutcomeRequest) -> [u8; 32] {
     let content = v1::ReportOutcomeRequest {
         decision_token: Vec::new(),
         retry_of: Vec::new(),
         locale: String::new(),
+        contact: None,
         ..request.clone()
     };
     Sha256::digest(content.encode_to_vec()).into()
@@ -571,5 +594,6 @@ fn record(case: &Case<'_>, now: Timestamp) -> AttemptRecord {
         }),
         credential: decided.credential.clone(),
         case: None,
+        notices: Vec::new(),
     }
 }

@@ -4,9 +4,11 @@ use domain::attempt::{Claim, Event, QueryPlan, Source, Standing, State, next};
 use domain::catalogue::{Advice, Certainty, Failure, FailureKind, FailureReport, Reason};
 use domain::channel::Capabilities;
 use domain::money::Money;
+use domain::notice::Contact;
 use domain::outcome::OutcomeClass;
 use domain::report::{Resolution, ResolutionReport, ResolutionSource};
 use jiff::{SignedDuration, Timestamp};
+use ledger::NewDelivery;
 use ledger::attempt::{AttemptRecord, Resolved};
 use proto::claims::{DecisionClaims, ReceiptClaims};
 use proto::resolve::ResolveQuery;
@@ -14,6 +16,7 @@ use proto::v1;
 
 use crate::claims::DecisionProof;
 use crate::error::CallError;
+use crate::notice::{Change, answer_goes_on};
 use crate::routing::Routing;
 use crate::speech;
 
@@ -41,7 +44,11 @@ impl Routing {
         &self,
         request: v1::ResolveAttemptRequest,
     ) -> Result<v1::ResolveAttemptResponse, CallError> {
-        let ResolveQuery { receipt, report } = ResolveQuery::try_from(request)?;
+        let ResolveQuery {
+            receipt,
+            report,
+            contact,
+        } = ResolveQuery::try_from(request)?;
         let field = "receipt";
         let claims = self.keyring.open_receipt(&receipt);
         let claims = claims.map_err(|source| CallError::BadToken { field, source })?;
@@ -50,7 +57,7 @@ impl Routing {
             field,
         )?;
         let now = self.clock.now();
-        let settled = self.settle(&decided, &claims, &report, now).await?;
+        let settled = self.settle(&decided, &claims, (&report, &contact), now).await?;
         if settled.changed {
             self.count(&settled);
         } else {
@@ -64,7 +71,7 @@ impl Routing {
         &self,
         decided: &DecisionProof,
         claims: &ReceiptClaims,
-        report: &ResolutionReport,
+        (report, contact): (&ResolutionReport, &Contact),
         now: Timestamp,
     ) -> Result<Settled, CallError> {
         let unknown = || CallError::Unknown {
@@ -96,6 +103,7 @@ impl Routing {
                 source: source_name(report.source).to_owned(),
                 content: content(report, decided.amount),
                 at: now,
+                notices: self.late_news(decided, (&record, state), (report, contact), now),
             };
             match self.writer.resolve(resolution).await? {
                 Resolved::Applied => {
@@ -111,6 +119,30 @@ impl Routing {
             }
         }
         Err(CallError::Backlog)
+    }
+
+    /// What the customer is told of an attempt that comes to `state`.
+    fn late_news(
+        &self,
+        decided: &DecisionProof,
+        (record, state): (&AttemptRecord, State),
+        (report, contact): (&ResolutionReport, &Contact),
+        now: Timestamp,
+    ) -> Vec<NewDelivery> {
+        let Some(before) = State::from_name(&record.verdict.state) else {
+            return Vec::new();
+        };
+        let failure = self.failure(report, record, state);
+        let reported = record.verdict.reason.as_deref().and_then(Reason::from_name);
+        let change = Change {
+            attempt: record,
+            states: (before, state),
+            more_is_tried: answer_goes_on(&self.after(decided, record, state, failure.as_ref())),
+            reason: failure.map(|failure| failure.reason).or(reported),
+            locale: decided.locale(report.locale.as_deref()),
+            at: now,
+        };
+        self.notices(&change, contact)
     }
 
     /// Takes back the request that was answered with nothing new. When that fails, it is handed out once more.

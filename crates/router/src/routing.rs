@@ -10,6 +10,7 @@ use domain::clock::SharedClock;
 use domain::control::{Assembled, Override};
 use domain::decision::Shop;
 use domain::limit::{InvalidRules, Limits};
+use domain::notice;
 use jiff::SignedDuration;
 use ledger::compensation::Cases;
 use ledger::{Answer, Ledger, LedgerError, Writer};
@@ -71,6 +72,8 @@ pub struct Routing {
     pub(crate) token_ttl: SignedDuration,
     pub(crate) meter: Meter,
     pub(crate) guarding: Guarding,
+    /// `None`: no customer is told anything.
+    pub(crate) notices: Option<notice::Rules>,
 }
 
 /// What changes with every decision, besides the brain. Locked before the brain, never after it.
@@ -112,7 +115,17 @@ impl Routing {
             token_ttl: parts.token_ttl,
             meter: Meter::new(),
             guarding: parts.guarding,
+            notices: None,
         })
+    }
+
+    /// The same, and customers are told what `rules` say, when there are any.
+    #[must_use]
+    pub fn telling(self, rules: Option<notice::Rules>) -> Self {
+        Self {
+            notices: rules,
+            ..self
+        }
     }
 
     /// Routes by `assembled` from now on, with breakers overridden by `breakers` and no others. What was learnt and

@@ -51,6 +51,7 @@ fn attempt(name: &str, number: u32, state: State) -> AttemptRecord {
         submit: None,
         credential: None,
         case: None,
+        notices: Vec::new(),
     }
 }
 

@@ -22,15 +22,26 @@ const MAX_TEXT: usize = 1_000;
 const VALID_SECS: std::ops::RangeInclusive<i64> = 60..=604_800;
 const DEFAULT_VALID_SECS: u32 = 86_400;
 
+/// Whether a receiver of the configuration can be used for a way.
+pub type Fits<'f> = dyn Fn(Way, &str) -> Result<(), String> + 'f;
+
 impl Rules {
     /// Reads the rules `text`, called `file` in diagnostics.
     ///
     /// # Errors
     /// Everything that is wrong with it, in the order of the document.
     pub fn load(text: &str, file: &str) -> Result<Self, Vec<Diagnostic>> {
+        Self::load_for(text, file, &|_, _| Ok(()))
+    }
+
+    /// The same, where `fits` says of every receiver whether it is there and sends by that way, and else what is wrong.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it, in the order of the document.
+    pub fn load_for(text: &str, file: &str, fits: &Fits<'_>) -> Result<Self, Vec<Diagnostic>> {
         let node = parse(text, file).map_err(|diagnostic| vec![diagnostic])?;
         let mut found = Findings::new(file);
-        match read(&Field::root(&node), &mut found) {
+        match read(&Field::root(&node), fits, &mut found) {
             Some(rules) => found.finish(rules),
             // Whatever made reading stop has been reported.
             None => Err(found.finish(()).err().unwrap_or_default()),
@@ -38,14 +49,24 @@ impl Rules {
     }
 }
 
-fn read(root: &Field<'_>, found: &mut Findings) -> Option<Rules> {
-    let table = root.table(
-        &["version", "timezone", "quiet_hours", "rules", "templates"],
-        found,
-    )?;
+fn read(root: &Field<'_>, fits: &Fits<'_>, found: &mut Findings) -> Option<Rules> {
+    let keys = [
+        "version",
+        "timezone",
+        "quiet_hours",
+        "receivers",
+        "rules",
+        "templates",
+    ];
+    let table = root.table(&keys, found)?;
+    let receivers = table.required("receivers", found);
+    let receivers = receivers.map_or_else(Vec::new, |field| read_receivers(&field, fits, found));
     let templates = table.required("templates", found);
     let templates = templates.map_or_else(Vec::new, |field| read_templates(&field, found));
     let rules = table.required("rules", found);
+    if let Some(field) = &rules {
+        refuse_unsent(field, &receivers, found);
+    }
     let rules = rules.map_or_else(Vec::new, |field| read_rules(&field, &templates, found));
     Some(Rules {
         version: read_version(&table, found).unwrap_or_default(),
@@ -53,9 +74,36 @@ fn read(root: &Field<'_>, found: &mut Findings) -> Option<Rules> {
         quiet: table
             .get("quiet_hours")
             .and_then(|field| read_quiet(&field, found)),
+        receivers,
         list: rules,
         templates,
     })
+}
+
+/// By which receiver each way is sent.
+fn read_receivers(field: &Field<'_>, fits: &Fits<'_>, found: &mut Findings) -> Vec<(Way, Box<str>)> {
+    let Some(table) = field.table(&Way::ALL.map(Way::as_str), found) else {
+        return Vec::new();
+    };
+    let read = |way: Way| {
+        let fitting = |name: &str| fits(way, name).map(|()| Box::from(name));
+        Some((way, table.get(way.as_str())?.parsed(fitting, found)?))
+    };
+    Way::ALL.into_iter().filter_map(read).collect()
+}
+
+/// Reports every way of a rule that no receiver sends by.
+fn refuse_unsent(rules: &Field<'_>, receivers: &[(Way, Box<str>)], found: &mut Findings) {
+    for item in rules.items(&mut Findings::new("")) {
+        let table = item.open_table(&mut Findings::new(""));
+        let send = table.and_then(|table| table.get("send"));
+        for way in send.map_or_else(Vec::new, |field| field.items(&mut Findings::new(""))) {
+            let known = way.text(&mut Findings::new("")).and_then(Way::from_name);
+            if known.is_some_and(|known| !receivers.iter().any(|(way, _)| *way == known)) {
+                way.refuse(found, "no receiver is named for it in `receivers`");
+            }
+        }
+    }
 }
 
 fn read_version(table: &Table<'_>, found: &mut Findings) -> Option<Box<str>> {

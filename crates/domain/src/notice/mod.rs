@@ -3,6 +3,7 @@
 //! Rules are an operator's document. The first rule that matches an occasion decides, and a customer is told of one
 //! occasion once, by the first way of the rule by which the customer can be reached and has not opted out.
 
+mod contact;
 mod load;
 mod occasion;
 mod quiet;
@@ -12,6 +13,8 @@ use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 
 use crate::catalogue::{Catalogue, Reason};
 
+pub use contact::{Contact, InvalidContact};
+pub use load::Fits;
 pub use occasion::{Consent, Contacts, Happened, Occasion, Way};
 use quiet::QuietHours;
 use template::Body;
@@ -23,6 +26,8 @@ pub struct Rules {
     version: Box<str>,
     timezone: TimeZone,
     quiet: Option<QuietHours>,
+    /// The receiver of the configuration that sends by each way.
+    receivers: Vec<(Way, Box<str>)>,
     /// The first that matches decides.
     list: Vec<Rule>,
     templates: Vec<Template>,
@@ -59,6 +64,8 @@ pub struct Notice {
     pub event: Happened,
     /// By which way to send it.
     pub way: Way,
+    /// Name of the receiver of the configuration that it goes to.
+    pub receiver: Box<str>,
     /// When to send it: now, or at the end of the quiet hours.
     pub send_at: Timestamp,
     /// After this it would only confuse: drop it.
@@ -116,8 +123,10 @@ impl Rules {
         let template = rule.template.and_then(|at| self.templates.get(at));
         let template = template.ok_or_else(|| Silence::Suppressed { rule: name() })?;
         let way = rule.way(occasion.contacts)?;
-        let body = template
-            .body(way, occasion.locale)
+        let body = template.body(way, occasion.locale);
+        let receiver = self.receivers.iter().find(|(of, _)| *of == way);
+        let (body, (_, receiver)) = body
+            .zip(receiver)
             .ok_or_else(|| Silence::Unreachable { rule: name() })?;
         let send_at = match self.quiet {
             Some(quiet) if way.reaches_a_person() && !rule.urgent => quiet.end(occasion.at, &self.timezone),
@@ -128,6 +137,7 @@ impl Rules {
             key: occasion.key(),
             event: occasion.event,
             way,
+            receiver: receiver.clone(),
             send_at,
             // Waiting for the morning does not make it older.
             not_after: send_at.checked_add(valid).unwrap_or(Timestamp::MAX),

@@ -37,6 +37,7 @@ templates:
       zh-CN: {template: SMS_2, fields: {what: '{what}', todo: '{todo}'}}
     webhook:
       en: {fields: {text: '{what} {todo}'}}
+receivers: {webhook: hook, sms: texts, wechat: account}
 ";
 
 fn rules() -> Rules {

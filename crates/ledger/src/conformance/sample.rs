@@ -70,6 +70,7 @@ pub(crate) fn attempt(name: &str) -> AttemptRecord {
         submit: None,
         credential: None,
         case: None,
+        notices: Vec::new(),
     }
 }
 
@@ -143,5 +144,6 @@ pub(crate) fn resolution(name: &str, from_state: &str, to_state: &str) -> Resolu
         source: "query".to_owned(),
         content: serde_json::json!({ "trade_state": "SUCCESS" }),
         at: at(5_000_000),
+        notices: Vec::new(),
     }
 }

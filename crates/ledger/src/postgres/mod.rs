@@ -253,7 +253,7 @@ async fn transact(
         .begin()
         .await
         .map_err(|error| failure.setback("begin a transaction", error))?;
-    // Names before rows before guarded payments before cases before decisions, each in its order: whoever waits for
+    // Names before rows before guarded payments before cases before decisions before notices, each in its order: whoever waits for
     // another holds nothing that comes later.
     let recorded = attempt::record(&mut transaction, failure, &batch.attempts).await?;
     let resolved = transition::resolve(&mut transaction, failure, &batch.resolutions).await?;
@@ -262,6 +262,8 @@ async fn transact(
     compensation::open(&mut transaction, failure, &batch.attempts, &recorded).await?;
     compensation::follow(&mut transaction, failure, resolved.changes).await?;
     decision::insert(&mut transaction, failure, &batch.decisions).await?;
+    let notices = batch.notices(&recorded, &resolved.answers);
+    delivery::insert::insert(&mut transaction, failure, &notices).await?;
     let outbox = outbox::append(&mut transaction, failure, batch, &recorded, resolved.news).await?;
     transaction
         .commit()

@@ -85,3 +85,9 @@ mod delivery {
 
     delivery_conformance!(open_deliveries);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_notice_is_there_once_with_what_it_tells_of() {
+    let ledger = open(&database().await).await;
+    crate::conformance::notices::a_notice_is_there_once_with_what_it_tells_of(&ledger).await;
+}

@@ -56,6 +56,7 @@ pub(crate) fn read(row: &dyn Cells) -> Result<AttemptRecord, LedgerError> {
         submit: columns.parse_some("submit", submit)?,
         credential: columns.parse_some("credential", Fingerprint::new)?,
         case: None,
+        notices: Vec::new(),
     })
 }
 

@@ -76,6 +76,7 @@ mod tests {
         AttemptRecord {
             digest: [9; 32],
             case: None,
+            notices: Vec::new(),
             ..sample::attempt(name)
         }
     }

@@ -129,6 +129,7 @@ fn a_report_that_waits_is_known_again_also_after_a_restart() {
         attempts: vec![AttemptRecord {
             digest: [9; 32],
             case: None,
+            notices: Vec::new(),
             ..sample::attempt("a")
         }],
         ..Batch::default()

@@ -103,6 +103,8 @@ impl SqliteLedger {
         compensation::open(&mut transaction, failure, &batch.attempts, &recorded).await?;
         compensation::follow(&mut transaction, failure, resolved.changes).await?;
         decision::insert(&mut transaction, failure, &batch.decisions).await?;
+        let notices = batch.notices(&recorded, &resolved.answers);
+        delivery::insert(&mut transaction, failure, &notices).await?;
         transaction
             .commit()
             .await

@@ -330,3 +330,10 @@ async fn looking_for_earlier_reports_uses_the_index() {
         );
     }
 }
+
+#[tokio::test]
+async fn a_notice_is_there_once_with_what_it_tells_of() {
+    let folder = TempDir::new().unwrap();
+    let ledger = SqliteLedger::open(&at(&folder.path().join("ledger.db"))).await;
+    crate::conformance::notices::a_notice_is_there_once_with_what_it_tells_of(&ledger.unwrap()).await;
+}

@@ -92,6 +92,7 @@ pub(crate) fn attempt(number: usize) -> AttemptRecord {
         submit: None,
         credential: None,
         case: None,
+        notices: Vec::new(),
     }
 }
 

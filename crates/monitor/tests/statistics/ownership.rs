@@ -108,6 +108,7 @@ async fn f10_an_emptied_redis_is_refilled_from_the_ledger_and_says_nothing_befor
         source: "query".to_owned(),
         content: serde_json::Value::Null,
         at: now(),
+        notices: Vec::new(),
     };
     let batch = Batch {
         resolutions: vec![settled],

@@ -76,6 +76,7 @@ fn success(record: &AttemptRecord) -> Resolution {
         source: "query".to_owned(),
         content: serde_json::Value::Null,
         at: now(),
+        notices: Vec::new(),
     }
 }
 

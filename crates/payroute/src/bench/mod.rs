@@ -168,6 +168,7 @@ async fn start(data: &Path, telemetry: &telemetry::Guard) -> anyhow::Result<(Soc
         keyring: token_keys::load_or_make(&data.join("token-keys"))?,
         guard: Guard::default(),
         receivers: Arc::default(),
+        notices: None,
         alert_rules: domain::alert::Rules::default(),
         guarded: ByDefault::Nobody,
         token_ttl: SignedDuration::from_hours(1),

@@ -50,6 +50,7 @@ pub(super) fn setup(world: &World, folder: &Path) -> anyhow::Result<Setup> {
         keyring: token_keys::load_or_make(&folder.join("token-keys"))?,
         guard: Guard::new(None),
         receivers: Arc::default(),
+        notices: None,
         alert_rules: domain::alert::Rules::default(),
         guarded: ByDefault::Nobody,
         token_ttl: SignedDuration::from_hours(1),

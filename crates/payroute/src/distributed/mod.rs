@@ -23,7 +23,7 @@ use tokio::net::TcpListener;
 use crate::listening::{access, guard};
 use crate::running::{PROBES, Running};
 use crate::settings::Settings;
-use crate::{evaluating, receiver_files};
+use crate::{evaluating, notice_files, receiver_files};
 
 pub(crate) use stores::{ledger_settings, open_for_tools};
 
@@ -133,7 +133,8 @@ pub(crate) async fn start(
         alerter::evaluate(&mut running, &stores, watching, rules, &receivers);
     }
     if let Some(watching) = watching.as_ref().filter(|_| services.router) {
-        router::add(&mut running, &stores, watching, guard.clone()).await?;
+        let notices = notice_files::load(folder, services.alerter.then_some(&*receivers))?;
+        router::add(&mut running, &stores, watching, guard.clone(), notices).await?;
     }
     if let Some(watching) = watching.as_ref().filter(|_| services.console) {
         console::add(&mut running, &stores, watching, guard.clone()).await?;

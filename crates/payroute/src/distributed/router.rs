@@ -29,13 +29,14 @@ pub(super) async fn add(
     stores: &Stores,
     watching: &Watching,
     guard: Guard,
+    notices: Option<domain::notice::Rules>,
 ) -> anyhow::Result<()> {
     let settings = &stores.settings;
     let listener = listen("listen.grpc", settings.listen.grpc, settings).await?;
     running.addresses.push((GRPC, listener.local_addr()?));
     let (relay, relaying) = Relay::new(stores.statistics.clone(), Arc::clone(&stores.ledger) as _);
     let writer = spawn_writer(stores, watching.outcomes.clone(), relay)?;
-    let routing = Arc::new(Routing::new(Parts {
+    let routing = Routing::new(Parts {
         shop: watching.shop.clone(),
         live: Arc::clone(&watching.live),
         catalogue: stores.catalogue.clone(),
@@ -51,7 +52,8 @@ pub(super) async fn add(
             Arc::clone(&stores.ledger) as _,
             settings.guard.by_default().map_err(anyhow::Error::msg)?,
         )?,
-    })?);
+    })?;
+    let routing = Arc::new(routing.telling(notices));
     let adopter = Adopter::new(Arc::clone(&routing), Some(stores.control_file()));
     adopter.adopt(watching.control.clone()).await;
     let follower = Follower::new(

@@ -6,6 +6,7 @@
 mod adoption;
 mod credentials;
 mod guarded;
+mod notices;
 mod outage;
 mod outcomes;
 mod resolutions;

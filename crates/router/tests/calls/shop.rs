@@ -8,6 +8,7 @@ use domain::channels;
 use domain::clock::{Clock, ManualClock};
 use domain::decision::Shop;
 use domain::network_retry::Rules;
+use domain::notice;
 use domain::outcome_event::OutcomeEvent;
 use domain::policy::Policy;
 use domain::snapshot::HealthSnapshot;
@@ -53,15 +54,26 @@ pub(crate) struct Desk {
 impl Desk {
     /// A shop with three channels that are tried in their order.
     pub(crate) async fn open() -> Self {
-        Self::build(None).await.0
+        Self::build(None, None).await.0
     }
 
     /// The same with a spool of that many bytes, and a switch before its ledger.
     pub(crate) async fn with_spool(max_bytes: u64) -> (Self, Arc<Outage>) {
-        Self::build(Some(max_bytes)).await
+        let (desk, outage, _) = Self::build(Some(max_bytes), None).await;
+        (desk, outage)
     }
 
-    async fn build(max_bytes: Option<u64>) -> (Self, Arc<Outage>) {
+    /// A shop that tells its customers what `rules` say, and the ledger that keeps what is to be sent.
+    pub(crate) async fn telling(rules: &str) -> (Self, Arc<SqliteLedger>) {
+        let rules = notice::Rules::load(rules, "notices.yaml").unwrap();
+        let (desk, _, ledger) = Self::build(None, Some(rules)).await;
+        (desk, ledger)
+    }
+
+    async fn build(
+        max_bytes: Option<u64>,
+        notices: Option<notice::Rules>,
+    ) -> (Self, Arc<Outage>, Arc<SqliteLedger>) {
         let data = tempfile::tempdir().unwrap();
         let settings = SqliteSettings {
             path: data.path().join("payroute.db"),
@@ -112,13 +124,13 @@ impl Desk {
             },
         };
         let desk = Self {
-            routing: Arc::new(Routing::new(parts).unwrap()),
+            routing: Arc::new(Routing::new(parts).unwrap().telling(notices)),
             clock,
             live,
             outcomes,
             _data: data,
         };
-        (desk, ledger)
+        (desk, ledger, sqlite)
     }
 
     /// Lets time pass.
