@@ -22,7 +22,7 @@ const ROUTE: [Put<v1::RouteRequest>; 17] = [
     ("locale", |to, text| to.locale = text),
     ("request_id", |to, text| to.request_id = text),
     ("credential_fingerprint", |to, text| {
-        to.credential_fingerprint = text
+        to.credential_fingerprint = text;
     }),
     ("candidates[0]", |to, text| to.candidates = vec![text]),
     ("exclude_channels[0]", |to, text| to.exclude_channels = vec![text]),
@@ -48,7 +48,7 @@ const REPORT: [Put<v1::ReportOutcomeRequest>; 7] = [
     ("code", |to, text| to.code = text),
     ("sub_code", |to, text| to.sub_code = text),
     ("message", |to, text| {
-        to.message = format!("card {text} was refused")
+        to.message = format!("card {text} was refused");
     }),
     ("provider_reference", |to, text| to.provider_reference = text),
     ("network_advice_code", |to, text| to.network_advice_code = text),
