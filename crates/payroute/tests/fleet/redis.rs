@@ -131,8 +131,10 @@ async fn f17_a_router_starts_and_routes_without_redis() {
     let fresh = fleet.router(2, &[]);
     let ready = rig::program::get(fresh.admin, "/readyz").unwrap();
     assert!(ready.starts_with("HTTP/1.1 200"), "{ready}");
-    let unknown = health(fresh.grpc).await;
-    assert!(unknown.len() > 1);
+    eventually("the channels to be shown", async || {
+        (health(fresh.grpc).await.len() > 1).then_some(())
+    })
+    .await;
     assert_eq!(counted(fresh.grpc).await, 0, "nothing is known yet");
     let mut cashier = Cashier::at(fresh.grpc, "alone").await;
     cashier.pay(50).await;
