@@ -1,7 +1,7 @@
 //! The compensation queue: a case for every attempt whose money is not settled.
 //!
 //! A case is opened in the transaction in which its attempt becomes open, and follows it in every transaction that
-//! changes its state ([`follow`]), so there is no moment in which an attempt is open and nobody is bound to look at it.
+//! changes its state (`follow`), so there is no moment in which an attempt is open and nobody is bound to look at it.
 //! Work is claimed by a lease and finished only by who holds it: what a process had in hand when it died is due again
 //! when the lease ends. Whatever changes the attempt meanwhile takes the lease away, for what was planned is out of date.
 
