@@ -10,7 +10,7 @@ use sqlx::postgres::{PgConnection, PgListener, PgPool, PgRow};
 use sqlx::{Decode, Postgres, Row, Type};
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use crate::control::{AuditEntry, Changed, ControlStore, Digest, Heading, Settings, Write};
 use crate::error::LedgerError;
@@ -21,6 +21,9 @@ const NEWS: &str = "payroute_control";
 
 /// How long the listener waits before it connects again.
 const RECONNECT: Duration = Duration::from_secs(1);
+
+/// How long it may take until the server listens: one that is ending or starting may take a connection and say nothing.
+const LISTEN_WITHIN: Duration = Duration::from_secs(5);
 
 const STATE: &str = "control_state";
 const DOCUMENT: &str = "control_document";
@@ -118,8 +121,12 @@ async fn listen(pool: PgPool, revisions: Arc<watch::Sender<u64>>) {
 
 /// Hears of changes until the connection is lost.
 async fn hear(pool: &PgPool, revisions: &watch::Sender<u64>) -> Result<(), sqlx::Error> {
-    let mut listener = PgListener::connect_with(pool).await?;
-    listener.listen(NEWS).await?;
+    let listening = timeout(LISTEN_WITHIN, async {
+        let mut listener = PgListener::connect_with(pool).await?;
+        listener.listen(NEWS).await?;
+        Ok::<_, sqlx::Error>(listener)
+    });
+    let mut listener = listening.await.map_err(|_| sqlx::Error::PoolTimedOut)??;
     // Whatever was told while nobody listened is lost: whoever follows looks once more now.
     revisions.send_modify(|_| {});
     while let Some(told) = listener.try_recv().await? {
