@@ -17,6 +17,9 @@ use super::route_request;
 pub(super) enum Call {
     /// `Route`, each caller for a payment of its own.
     Route,
+    /// `Route` with `guard`, each time for another payment. It is reported as well, so that the next one is not routed in
+    /// an outage, and that is not part of what is waited for.
+    Guarded,
     /// `ReportOutcome` of a success, each time of another attempt.
     Report,
     /// `ReportOutcome` of a success and then `Route`: the calls between a failure and the next submit.
@@ -110,32 +113,47 @@ impl Caller {
         let mut number = 0;
         while began.elapsed() < time {
             let asked = Instant::now();
-            self.call_once(number).await?;
+            let waited = self.call_once(number).await?;
             if asked >= began {
-                waits_us.push(u32::try_from(asked.elapsed().as_micros()).unwrap_or(u32::MAX));
+                waits_us.push(u32::try_from(waited.as_micros()).unwrap_or(u32::MAX));
             }
             number += 1;
         }
         // Attempts that nobody hears of again would look like an outage to the next load.
-        self.report(number).await?;
+        if !matches!(self.call, Call::Guarded) {
+            self.report(number).await?;
+        }
         Ok(waits_us)
     }
 
-    async fn call_once(&mut self, number: u32) -> anyhow::Result<()> {
+    /// Calls, and says how long it waited for the answer.
+    async fn call_once(&mut self, number: u32) -> anyhow::Result<Duration> {
+        let asked = Instant::now();
         match self.call {
-            Call::Route => {
-                let request = route_request(self.name.clone());
-                self.decision = self.client.route(request).await?.into_inner();
-                Ok(())
+            Call::Route => self.route(route_request(self.name.clone())).await?,
+            Call::Guarded => {
+                let guarded = v1::RouteRequest {
+                    guard: true,
+                    ..route_request(format!("{}-{number}", self.name))
+                };
+                self.route(guarded).await?;
+                let waited = asked.elapsed();
+                self.report(number).await?;
+                return Ok(waited);
             }
-            Call::Report => self.report(number).await,
+            Call::Report => self.report(number).await?,
             Call::ReportAndRoute => {
                 self.report(number).await?;
                 let request = route_request(self.name.clone());
                 self.client.route(request).await?;
-                Ok(())
             }
         }
+        Ok(asked.elapsed())
+    }
+
+    async fn route(&mut self, request: v1::RouteRequest) -> anyhow::Result<()> {
+        self.decision = self.client.route(request).await?.into_inner();
+        Ok(())
     }
 
     async fn report(&mut self, number: u32) -> anyhow::Result<()> {

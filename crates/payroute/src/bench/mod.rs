@@ -43,6 +43,8 @@ enum Subject {
     Echo,
     /// Payroute's `Route`.
     Route,
+    /// Payroute's `Route` with `guard`, answered when the attempt is registered on disk.
+    Guarded,
     /// Payroute's `ReportOutcome`, answered when the outcome is durable.
     Report,
 }
@@ -52,6 +54,7 @@ impl fmt::Display for Subject {
         f.pad(match self {
             Self::Echo => "bare echo",
             Self::Route => "Route",
+            Self::Guarded => "Route, guarded",
             Self::Report => "ReportOutcome",
         })
     }
@@ -80,11 +83,11 @@ pub(crate) async fn run(args: BenchArgs, out: &mut impl Write) -> anyhow::Result
     )?;
     writeln!(
         out,
-        "{:>11}  {:<13}  {:>9}  {:>9}  {:>9}",
+        "{:>11}  {:<14}  {:>9}  {:>9}  {:>9}",
         "connections", "call", "calls/s", "p50 us", "p99 us"
     )?;
     for connections in args.connections {
-        for subject in [Subject::Echo, Subject::Route, Subject::Report] {
+        for subject in [Subject::Echo, Subject::Route, Subject::Guarded, Subject::Report] {
             let (address, call) = aim(subject, &echo, payroute);
             let load = Load {
                 address,
@@ -95,6 +98,10 @@ pub(crate) async fn run(args: BenchArgs, out: &mut impl Write) -> anyhow::Result
             show(out, connections, subject, &load.run().await?)?;
         }
     }
+    running.stop().await?;
+    // Another one, for what was routed before has filled its limits.
+    let data = tempfile::tempdir()?;
+    let (payroute, running) = start(data.path(), &telemetry).await?;
     failovers(&echo, payroute, Duration::from_secs(u64::from(seconds)), out).await?;
     echo.stop().await?;
     running.stop().await
@@ -141,6 +148,7 @@ fn aim(subject: Subject, echo: &Echo, payroute: SocketAddr) -> (SocketAddr, Call
     match subject {
         Subject::Echo => (echo.address, Call::Route),
         Subject::Route => (payroute, Call::Route),
+        Subject::Guarded => (payroute, Call::Guarded),
         Subject::Report => (payroute, Call::Report),
     }
 }
@@ -148,7 +156,7 @@ fn aim(subject: Subject, echo: &Echo, payroute: SocketAddr) -> (SocketAddr, Call
 fn show(out: &mut impl Write, connections: u16, subject: Subject, figures: &Figures) -> std::io::Result<()> {
     writeln!(
         out,
-        "{connections:>11}  {subject:<13}  {:>9}  {:>9}  {:>9}",
+        "{connections:>11}  {subject:<14}  {:>9}  {:>9}  {:>9}",
         figures.calls_per_sec, figures.p50_us, figures.p99_us
     )?;
     out.flush()
