@@ -10,6 +10,7 @@ mod alerts;
 mod audit;
 mod breakers;
 mod caller;
+mod card_numbers;
 mod change;
 mod channels;
 mod codes;

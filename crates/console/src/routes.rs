@@ -2,6 +2,7 @@
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, State};
+use axum::middleware::from_fn;
 use axum::response::IntoResponse;
 use axum::routing::get;
 use domain::control::MAX_DOCUMENT_BYTES;
@@ -11,12 +12,12 @@ use utoipa_axum::router::OpenApiRouter;
 
 use crate::problem::{Kind, Problem};
 use crate::{
-    Desk, Parts, alerts, audit, breakers, channels, codes, compensation, deliveries, health, incidents,
-    limits, payments, policies, suspensions,
+    Desk, Parts, alerts, audit, breakers, card_numbers, channels, codes, compensation, deliveries, health,
+    incidents, limits, payments, policies, suspensions,
 };
 
 /// Room around a document of the largest size.
-const BODY_BYTES: usize = MAX_DOCUMENT_BYTES + 1_024;
+pub(crate) const BODY_BYTES: usize = MAX_DOCUMENT_BYTES + 1_024;
 
 fn api() -> OpenApiRouter<Desk> {
     let resources = OpenApiRouter::new()
@@ -64,6 +65,7 @@ pub fn routes(parts: Parts) -> Router {
         .fallback(nothing)
         .method_not_allowed_fallback(no_method)
         .layer(DefaultBodyLimit::max(BODY_BYTES))
+        .layer(from_fn(card_numbers::refuse))
         .with_state(Desk::of(parts))
 }
 

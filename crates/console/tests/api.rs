@@ -431,3 +431,44 @@ fn every_kind_of_problem_is_documented() {
         assert!(page.contains(&row), "{row}");
     }
 }
+
+#[tokio::test]
+async fn f45_a_card_number_is_refused_wherever_it_comes_in_and_not_repeated() {
+    const NUMBER: &str = "4111 1111 1111 1111";
+    let plane = Plane::new().await;
+    let refused = |answer: &Answer, field: &str| {
+        assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY, "{field}");
+        assert_eq!(answer.body["errors"][0]["field"], field, "{}", answer.body);
+        assert!(!answer.body.to_string().contains("1111"), "{}", answer.body);
+    };
+    for (method, path) in described().into_iter().filter(|(method, _)| method != "GET") {
+        let path = path.trim_start_matches("/api/v1");
+        for (body, field) in [
+            (json!({"reason": NUMBER}), "reason"),
+            (json!({"reason": 4_111_111_111_111_111_u64}), "reason"),
+            (json!({"scope": {"tags": ["vip", NUMBER]}}), "tags[1]"),
+            (json!({"scope": {NUMBER: "x"}}), "a key of scope"),
+        ] {
+            let answer = plane.call("op", &method, path, body.to_string()).await;
+            refused(&answer, field);
+        }
+        let document = format!("version: 1\nname: {NUMBER}\n");
+        refused(
+            &plane.call("op", &method, path, document).await,
+            "line 2 of the body",
+        );
+        let query = format!("{path}?note=%34111111111111111");
+        refused(&plane.call("op", &method, &query, "").await, "note");
+    }
+    let answer = plane
+        .call("op", "GET", "/payments/shop/%34111111111111111", "")
+        .await;
+    refused(&answer, "the path");
+    let beside = Request::builder()
+        .uri("/api/v1/limits")
+        .header("authorization", "Bearer rd")
+        .header("x-order", NUMBER)
+        .body(Body::empty());
+    refused(&plane.send(beside.unwrap()).await, "header `x-order`");
+    assert_eq!(plane.get("/audit").await.as_array().unwrap().len(), 1);
+}

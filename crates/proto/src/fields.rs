@@ -226,10 +226,7 @@ impl Reader {
     fn no_card_number(&mut self, field: &str, text: &str) -> bool {
         let clean = card_number::find(text).is_none();
         if !clean {
-            self.refuse(
-                field,
-                "holds what looks like a card number; card numbers are not accepted",
-            );
+            self.refuse(field, card_number::REFUSED);
         }
         clean
     }

@@ -6,12 +6,18 @@
 //! `ord_7f3a`. A letter before or after the digits does not hide a card.
 
 mod digit;
+mod header;
 mod identifier;
 
 use std::collections::VecDeque;
 use std::ops::Range;
 
 use digit::Kind;
+
+pub use header::in_header;
+
+/// What whoever sent one is told of the field that holds it.
+pub const REFUSED: &str = "holds what looks like a card number; card numbers are not accepted";
 
 /// The shortest card number, in digits.
 const MIN_DIGITS: usize = 13;
