@@ -12,8 +12,9 @@ use crate::problem::{Kind, Problem};
 /// What is answered to an act.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub(crate) struct Done {
-    /// The version of the alert rules that are in force; 0 when none were put into force.
-    pub(crate) rules: u64,
+    /// The version of the document that was put into force, or checked: the one in force then, 0 when none was put into
+    /// force. 0 for everything else.
+    pub(crate) version: u64,
 }
 
 impl Desk {
@@ -25,11 +26,11 @@ impl Desk {
             at: self.clock.now(),
         };
         match self.alerts.act(&act).await? {
-            Acted::Done { rules } => Ok(Json(Done { rules })),
+            Acted::Done { version } => Ok(Json(Done { version })),
             Acted::Unknown => Err(Problem::new(Kind::NotFound, "there is nothing of that name")),
             Acted::TooLate => Err(Problem::new(
                 Kind::Conflict,
-                "it cannot be done now: the incident still goes on or is over, the silence is over, or the rules are others",
+                "it cannot be done now: the incident still goes on or is over, the silence is over, or the document or the run is another by now",
             )),
         }
     }

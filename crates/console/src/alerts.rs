@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use domain::alert::{BUILT_IN, Matcher, Rules};
 use jiff::{SignedDuration, Timestamp};
-use ledger::alert::{Deed, Silence};
+use ledger::alert::{Book, Deed, Silence};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
@@ -50,9 +50,9 @@ struct Standing {
     detail: Value,
 }
 
-/// Alert rules.
+/// Alert rules or runbooks.
 #[derive(Serialize, ToSchema)]
-struct InForce {
+pub(crate) struct InForce {
     /// Their version; 0 for those that hold until others are put into force.
     version: u64,
     /// The document.
@@ -65,17 +65,17 @@ struct InForce {
 
 #[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
-struct Which {
+pub(crate) struct Which {
     /// The version; those in force when it is not given.
-    version: Option<u64>,
+    pub(crate) version: Option<u64>,
 }
 
 #[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
-struct Why {
+pub(crate) struct Why {
     /// Why, on one line.
     #[serde(default)]
-    note: String,
+    pub(crate) note: String,
 }
 
 /// A silence to be.
@@ -142,24 +142,7 @@ async fn rules(
     State(desk): State<Desk>,
     Asked(which): Asked<Which>,
 ) -> Result<Json<InForce>, Problem> {
-    match (desk.alerts.rules(which.version).await?, which.version) {
-        (Some(rules), _) => Ok(Json(InForce {
-            version: rules.version,
-            text: rules.text,
-            author: Some(rules.author.to_string()),
-            note: Some(rules.note),
-        })),
-        (None, Some(version)) => {
-            let detail = format!("there is no version {version} of the alert rules");
-            Err(Problem::new(Kind::NotFound, detail))
-        }
-        (None, None) => Ok(Json(InForce {
-            version: 0,
-            text: BUILT_IN.to_owned(),
-            author: None,
-            note: None,
-        })),
-    }
+    desk.edition(Book::Rules, &which, BUILT_IN).await
 }
 
 /// Put alert rules into force
@@ -178,7 +161,8 @@ async fn activate(
 ) -> Result<Json<Done>, Problem> {
     bounded("note", &why.note, 0..=domain::control::MAX_NOTE_BYTES)?;
     check(&text)?;
-    let deed = Deed::Rules {
+    let deed = Deed::Put {
+        book: Book::Rules,
         text,
         note: why.note,
         expected,
@@ -196,10 +180,44 @@ async fn validate(
     Document(text): Document,
 ) -> Result<Json<Done>, Problem> {
     check(&text)?;
-    let rules = desk.alerts.rules(None).await?;
-    Ok(Json(Done {
-        rules: rules.map_or(0, |rules| rules.version),
-    }))
+    desk.version_in_force(Book::Rules).await
+}
+
+impl Desk {
+    /// The document of that version, or the one in force; `otherwise` where none was ever put into force.
+    pub(crate) async fn edition(
+        &self,
+        book: Book,
+        which: &Which,
+        otherwise: &str,
+    ) -> Result<Json<InForce>, Problem> {
+        match (self.alerts.edition(book, which.version).await?, which.version) {
+            (Some(edition), _) => Ok(Json(InForce {
+                version: edition.version,
+                text: edition.text,
+                author: Some(edition.author.to_string()),
+                note: Some(edition.note),
+            })),
+            (None, Some(version)) => {
+                let detail = format!("there is no version {version} of them");
+                Err(Problem::new(Kind::NotFound, detail))
+            }
+            (None, None) => Ok(Json(InForce {
+                version: 0,
+                text: otherwise.to_owned(),
+                author: None,
+                note: None,
+            })),
+        }
+    }
+
+    /// The version that is in force.
+    pub(crate) async fn version_in_force(&self, book: Book) -> Result<Json<Done>, Problem> {
+        let edition = self.alerts.edition(book, None).await?;
+        Ok(Json(Done {
+            version: edition.map_or(0, |edition| edition.version),
+        }))
+    }
 }
 
 fn check(text: &str) -> Result<(), Problem> {

@@ -25,6 +25,7 @@ mod payments;
 mod policies;
 mod problem;
 mod routes;
+mod runbooks;
 mod server;
 mod suspensions;
 

@@ -13,7 +13,7 @@ use utoipa_axum::router::OpenApiRouter;
 use crate::problem::{Kind, Problem};
 use crate::{
     Desk, Parts, alerts, audit, breakers, card_numbers, channels, codes, compensation, deliveries, health,
-    incidents, limits, payments, policies, suspensions,
+    incidents, limits, payments, policies, runbooks, suspensions,
 };
 
 /// Room around a document of the largest size.
@@ -32,6 +32,7 @@ fn api() -> OpenApiRouter<Desk> {
         .merge(compensation::routes())
         .merge(alerts::routes())
         .merge(incidents::routes())
+        .merge(runbooks::routes())
         .merge(deliveries::routes())
         .merge(audit::routes());
     OpenApiRouter::new().nest("/api/v1", resources)

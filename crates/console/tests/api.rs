@@ -472,3 +472,33 @@ async fn f45_a_card_number_is_refused_wherever_it_comes_in_and_not_repeated() {
     refused(&plane.send(beside.unwrap()).await, "header `x-order`");
     assert_eq!(plane.get("/audit").await.as_array().unwrap().len(), 1);
 }
+
+#[tokio::test]
+async fn runbooks_are_put_into_force_by_version_and_a_wrong_one_is_refused_with_its_line() {
+    let plane = Plane::new().await;
+    let before = plane.get("/runbooks").await;
+    assert_eq!((&before["version"], &before["text"]), (&json!(0), &json!("")));
+    let good = "version: 1\nrunbooks:\n  - {name: tell, on: [Down], run: automatically, steps: [{notify: [chat], text: look}]}\n";
+    assert_eq!(plane.call("rd", "PUT", "/runbooks", good).await.status, 403);
+    let put = plane.call("op", "PUT", "/runbooks?note=first", good).await;
+    assert_eq!((put.status.as_u16(), &put.body["version"]), (200, &json!(1)));
+    let wrong = plane
+        .call("op", "PUT", "/runbooks", good.replace("chat", "chart"))
+        .await;
+    assert_eq!(wrong.status, 422);
+    let told = wrong.body.to_string();
+    assert!(told.contains("chart") && told.contains("runbooks.yaml"), "{told}");
+    let checked = plane.call("op", "POST", "/runbooks/validate", good).await;
+    assert_eq!(checked.body["version"], 1, "nothing is changed by a check");
+    let in_force = plane.get("/runbooks").await;
+    assert_eq!(
+        (&in_force["text"], &in_force["author"], &in_force["note"]),
+        (&json!(good), &json!("olga"), &json!("first"))
+    );
+    assert_eq!(
+        plane.call("rd", "GET", "/runbooks?version=2", "").await.status,
+        404
+    );
+    let audit = plane.get("/audit").await;
+    assert_eq!(audit[0]["action"], "activate_runbooks");
+}

@@ -131,6 +131,7 @@ macro_rules! alert_conformance {
             incidents_are_found_by_their_words
             a_silence_is_on_the_board_until_it_ends
             rules_are_kept_by_version_and_the_latest_is_in_force
+            a_run_is_there_once_and_outlasts_its_incident
             a_lease_is_kept_by_who_holds_it
         );
     };

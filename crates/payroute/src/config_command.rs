@@ -6,6 +6,7 @@ use anyhow::Context as _;
 
 use crate::catalogue_files;
 use crate::cli::ConfigCommand;
+use crate::evaluating::Books;
 use crate::notice_files;
 use crate::receiver_files;
 use crate::settings::Settings;
@@ -25,6 +26,7 @@ pub(crate) async fn run(command: ConfigCommand, out: &mut impl Write) -> anyhow:
             let shop = ShopFiles::load(&flags.folder, &settings.files, &catalogue)?;
             let receivers = receiver_files::load(&flags.folder, &settings.files)?;
             notice_files::load(&flags.folder, Some(&receivers))?;
+            Books::of_folder(&flags.folder, &receivers)?;
             let receivers = receivers.names().count();
             let (channels, policy) = (shop.configuration.channels.len(), &shop.policy);
             let rules = policy.rules().count();

@@ -9,7 +9,6 @@ use alerter::evaluator::Evaluator;
 use alerter::receivers::Receivers;
 use anyhow::Context as _;
 use compensator::Compensator;
-use domain::alert::Rules;
 use domain::brain::{Brain, Params};
 use domain::catalogue::Shared as SharedCatalogue;
 use domain::clock::SharedClock;
@@ -33,7 +32,7 @@ use tokio::net::TcpListener;
 
 use crate::catalogue_files::CatalogueFiles;
 use crate::clerk::Clerk;
-use crate::evaluating::{Sources, evaluator};
+use crate::evaluating::{Books, Sources, evaluator};
 use crate::running::{GRPC, IN_FLIGHT, PROBES, REST, Running};
 use crate::serving::{self, SENDING};
 use crate::shop_files::{InvalidShop, ShopFiles, Texts};
@@ -56,8 +55,8 @@ pub(crate) struct Setup {
     pub(crate) receivers: Arc<Receivers>,
     /// What customers are told; `None`: nothing.
     pub(crate) notices: Option<domain::notice::Rules>,
-    /// The alert rules that hold until others are put into force.
-    pub(crate) alert_rules: Rules,
+    /// The alert rules and runbooks that hold until others are put into force.
+    pub(crate) books: Books,
     /// Whose payments are guarded unasked.
     pub(crate) guarded: ByDefault,
     /// How long an outcome may be reported after its decision.
@@ -233,7 +232,7 @@ fn alerting(setup: &Setup, ledger: &Arc<SqliteLedger>, live: &Arc<Live>) -> Opti
         catalogue: setup.catalogue.clone(),
         clock: Arc::clone(&setup.clock),
     };
-    Some(evaluator(sources, setup.alert_rules.clone(), &setup.receivers))
+    Some(evaluator(sources, setup.books.clone(), &setup.receivers))
 }
 
 /// What the control plane works with.

@@ -15,7 +15,7 @@ use telemetry::shutdown;
 use crate::catalogue_files::{self, CatalogueFiles};
 use crate::distributed;
 use crate::embedded::{self, Listeners, Setup, Source};
-use crate::evaluating;
+use crate::evaluating::Books;
 use crate::listening::{access, guard};
 use crate::notice_files;
 use crate::receiver_files;
@@ -102,8 +102,8 @@ pub(crate) fn setup(folder: &Path, settings: &Settings) -> anyhow::Result<Setup>
         keyring: token_keys::load_or_make(&settings.token.keys_file)?,
         guard: guard(settings)?,
         notices: notice_files::load(folder, Some(&receivers))?,
+        books: Books::of_folder(folder, &receivers)?,
         receivers,
-        alert_rules: evaluating::rules(folder)?,
         guarded: settings.guard.by_default().map_err(anyhow::Error::msg)?,
         token_ttl: SignedDuration::from_secs(i64::from(settings.token.ttl_secs)),
         snapshot_every: Duration::from_millis(u64::from(settings.health.snapshot_ms)),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use domain::alert::{Group, Instance, Silence, State};
 use jiff::{SignedDuration, Timestamp};
-use ledger::alert::{Board, Incident};
+use ledger::alert::{Board, Incident, Run};
 
 /// How often an alert that does not change is written all the same, so that its clocks are known to go on.
 const REFRESH: SignedDuration = SignedDuration::from_mins(10);
@@ -21,6 +21,8 @@ pub(super) struct Memory {
     pub(super) groups: Vec<Group>,
     pub(super) silences: Vec<Silence>,
     pub(super) open: Vec<Incident>,
+    /// The runbooks at work.
+    pub(super) runs: Vec<Run>,
     /// As the store has them.
     written: BTreeMap<String, (Instance, Timestamp)>,
     written_groups: BTreeMap<String, Group>,
@@ -32,6 +34,7 @@ impl Memory {
         let mut memory = Self {
             revision: board.revision,
             open: board.open,
+            runs: board.runs,
             ..Self::default()
         };
         for row in board.instances {
@@ -128,6 +131,16 @@ impl Memory {
     pub(super) fn changed_groups(&self) -> Vec<&Group> {
         let differs = |group: &&Group| self.written_groups.get(group.key.as_str()) != Some(group);
         self.groups.iter().filter(differs).collect()
+    }
+
+    /// How far a runbook is was written, at this revision.
+    pub(super) fn keep_run(&mut self, revision: u64, run: Run) {
+        self.revision = revision;
+        let same = |kept: &Run| kept.incident == run.incident && kept.runbook == run.runbook;
+        self.runs.retain(|kept| !same(kept));
+        if !run.is_over {
+            self.runs.push(run);
+        }
     }
 
     /// All of it is written now, at this revision.

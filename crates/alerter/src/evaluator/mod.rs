@@ -9,6 +9,7 @@ mod memory;
 pub mod metric;
 mod name;
 mod page;
+mod runbooks;
 mod subjects;
 mod timeline;
 mod turn;
@@ -22,10 +23,12 @@ use delivery::locale::Locale;
 use domain::alert::{Beside, Rules};
 use domain::catalogue::Shared;
 use domain::clock::SharedClock;
-use domain::control::{Control, assemble};
+use domain::control::assemble;
+use domain::diagnostic::Diagnostic;
+use domain::runbook::Runbooks;
 use jiff::{SignedDuration, Timestamp};
-use ledger::alert::{Advanced, AlertStore};
-use ledger::control::ControlStore;
+use ledger::alert::{Advance, Advanced, AlertStore, Edition};
+use ledger::control::{ControlStore, Editor};
 use ledger::{Impact, LedgerError, ObservationSource, Span, Whom};
 use metrics::{counter, gauge, histogram};
 use stats::live::Live;
@@ -38,6 +41,7 @@ use emergency::{Emergency, Outage};
 use memory::Memory;
 use page::Desk;
 pub use page::Owed;
+use runbooks::InForce;
 use subjects::beside;
 use timeline::Seen;
 use turn::{Known, Turn, take};
@@ -84,6 +88,8 @@ pub struct Parts {
     pub clock: SharedClock,
     /// The rules that hold until others are put into force.
     pub rules: Rules,
+    /// The runbooks that hold until others are put into force.
+    pub runbooks: Runbooks,
     /// Who is told where neither rule nor route names anybody.
     pub everybody: Vec<Box<str>>,
     /// The language of each receiver.
@@ -109,12 +115,17 @@ pub struct Evaluator {
     rules: Arc<Rules>,
     /// The version of the rules that were put into force; 0 for those that hold until then.
     rules_version: u64,
+    runbooks: Arc<Runbooks>,
+    /// The same of the runbooks.
+    runbooks_version: u64,
     counted: Counted,
     memory: Option<Memory>,
     /// What is found while the store is away.
     shadow: Option<Memory>,
     providers: BTreeMap<String, String>,
-    control: Option<Control>,
+    /// What operators have set, and what it makes.
+    in_force: Option<InForce>,
+    editor: Editor,
     hourly: BTreeMap<domain::alert::Scope, u32>,
     hourly_at: Option<Timestamp>,
     impacts: BTreeMap<Uuid, Impact>,
@@ -133,11 +144,18 @@ impl Evaluator {
         Self {
             rules: Arc::new(parts.rules.clone()),
             rules_version: 0,
+            runbooks: Arc::new(parts.runbooks.clone()),
+            runbooks_version: 0,
             counted: Counted::new(Arc::clone(&parts.observations)),
             memory: None,
             shadow: None,
             providers: BTreeMap::new(),
-            control: None,
+            in_force: None,
+            editor: Editor::new(
+                Arc::clone(&parts.control),
+                parts.catalogue.clone(),
+                Arc::clone(&parts.clock),
+            ),
             hourly: BTreeMap::new(),
             hourly_at: None,
             impacts: BTreeMap::new(),
@@ -192,6 +210,9 @@ impl Evaluator {
         }
         match self.evaluate(now).await {
             Ok(()) => {
+                if let Err(error) = self.work_on_runbooks(now).await {
+                    tracing::warn!(%error, "runbooks wait for the next look: {error}");
+                }
                 self.outage.end(self.parts.emergency.as_ref(), now).await;
                 let now = self.parts.clock.now().as_second();
                 gauge!(metric::LAST_SUCCESS).set(seconds(now));
@@ -212,7 +233,9 @@ impl Evaluator {
             let mut turn = self.turn(&mut memory, now);
             let mut seen = self.seen.clone();
             let health = self.parts.live.snapshot();
-            seen.note(&memory.open, &health, self.control.as_ref(), &mut turn.advance);
+            self.begin_runbooks(&mut turn.advance);
+            let control = self.in_force.as_ref().map(|(control, _)| control);
+            seen.note(&memory.open, &health, control, &mut turn.advance);
             self.measure(&memory, &mut turn, now).await;
             self.owe(&memory, &mut turn, now);
             if turn.is_still() {
@@ -229,6 +252,7 @@ impl Evaluator {
                     let over: Vec<Uuid> = turn.advance.resolved.iter().map(|over| over.incident).collect();
                     memory.open.retain(|open| !over.contains(&open.id));
                     memory.open.extend(turn.advance.opened);
+                    memory.runs.extend(turn.advance.runs);
                     (self.memory, self.seen) = (Some(memory), seen);
                     return Ok(());
                 }
@@ -252,6 +276,18 @@ impl Evaluator {
             providers: &self.providers,
         };
         take(memory, &self.rules, &known, &self.parts.everybody, now)
+    }
+
+    /// Leaves the runbooks of what begins with what is to be written.
+    fn begin_runbooks(&self, advance: &mut Advance) {
+        for incident in &advance.opened {
+            let rule = self.rules.rule(&incident.rule);
+            let named = rule.and_then(|rule| rule.runbook.as_deref());
+            for (run, entry) in runbooks::begin(&self.runbooks, named, incident) {
+                advance.runs.push(run);
+                advance.entries.push(entry);
+            }
+        }
     }
 
     /// Leaves what is to be told with what is to be written.
@@ -300,22 +336,13 @@ impl Evaluator {
         let Some(board) = within(self.parts.alerts.board(known, now)).await? else {
             return Ok(());
         };
-        let version = board.rules.as_ref().map_or(0, |rules| rules.version);
-        if let Some(rules) = board.rules.as_ref().filter(|_| version != self.rules_version) {
-            match Rules::load(&rules.text, "alerts.yaml", None) {
-                Ok(read) => self.rules = Arc::new(read),
-                // They were checked when they were put into force: a later release wrote them.
-                Err(wrong) => tracing::error!(
-                    version,
-                    "alert rules {version} cannot be read, those before go on: {}",
-                    wrong
-                        .iter()
-                        .map(ToString::to_string)
-                        .collect::<Vec<_>>()
-                        .join("; ")
-                ),
-            }
-            self.rules_version = version;
+        let load = |text: &str| Rules::load(text, "alerts.yaml", None);
+        if let Some(read) = newer(board.rules.as_ref(), &mut self.rules_version, load) {
+            self.rules = Arc::new(read);
+        }
+        let load = |text: &str| Runbooks::load(text, "runbooks.yaml", None);
+        if let Some(read) = newer(board.runbooks.as_ref(), &mut self.runbooks_version, load) {
+            self.runbooks = Arc::new(read);
         }
         let mut memory = Memory::of(board);
         if let Some(shadow) = self.shadow.take() {
@@ -329,9 +356,9 @@ impl Evaluator {
     async fn follow_control(&mut self) -> Result<(), LedgerError> {
         let revision = within(self.parts.control.revision()).await?;
         if self
-            .control
+            .in_force
             .as_ref()
-            .is_some_and(|control| control.revision == revision)
+            .is_some_and(|(control, _)| control.revision == revision)
         {
             return Ok(());
         }
@@ -339,13 +366,14 @@ impl Evaluator {
             return Ok(());
         };
         if let Ok(assembled) = assemble(&control, &self.parts.catalogue.load().providers()) {
-            let channels = assembled.configuration.channels;
-            self.providers = channels
+            let configuration = assembled.configuration;
+            self.providers = configuration
+                .channels
                 .iter()
                 .map(|(_, channel)| (channel.id.to_string(), channel.provider.clone()))
                 .collect();
+            self.in_force = Some((control, configuration));
         }
-        self.control = Some(control);
         Ok(())
     }
 
@@ -420,6 +448,31 @@ impl Evaluator {
         let limit = Duration::from_secs(1);
         let look = self.counted.look(now, longest(&self.rules), &self.providers);
         let _late = timeout(limit, look).await;
+    }
+}
+
+/// What the document in force says, when it is of another version than the one `known`.
+fn newer<T>(
+    edition: Option<&Edition>,
+    known: &mut u64,
+    load: impl Fn(&str) -> Result<T, Vec<Diagnostic>>,
+) -> Option<T> {
+    let edition = edition.filter(|edition| edition.version != *known)?;
+    let version = edition.version;
+    *known = version;
+    match load(&edition.text) {
+        Ok(read) => Some(read),
+        // It was checked when it was put into force: a later release wrote it.
+        Err(wrong) => {
+            let wrong: Vec<String> = wrong.iter().map(ToString::to_string).collect();
+            let wrong = wrong.join("; ");
+            tracing::error!(
+                version,
+                wrong,
+                "version {version} cannot be read, what was before goes on: {wrong}"
+            );
+            None
+        }
     }
 }
 

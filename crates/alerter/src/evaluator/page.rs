@@ -81,6 +81,60 @@ pub(super) fn is_heartbeat(delivery: &NewDelivery) -> bool {
     delivery.dedup_key.starts_with(WATCHDOG)
 }
 
+/// What a runbook says about an incident.
+#[derive(Debug)]
+pub(super) struct Note<'a> {
+    pub(super) incident: &'a Incident,
+    /// What receivers know the alert by.
+    pub(super) key: &'a str,
+    pub(super) runbook: &'a str,
+    pub(super) text: &'a str,
+}
+
+impl Note<'_> {
+    /// What `receiver` is told.
+    pub(super) fn delivery(&self, receiver: &str, locale: Locale, now: Timestamp) -> Option<NewDelivery> {
+        let Self { incident, key, .. } = self;
+        let badness = Badness::from_name(&incident.severity).unwrap_or(Badness::Info);
+        let by = match locale {
+            Locale::En => format!("Runbook {}", self.runbook),
+            Locale::ZhCn => format!("预案 {}", self.runbook),
+        };
+        let page = Page {
+            status: Status::Firing,
+            severity: severity(badness),
+            dedup_key: (*key).to_owned(),
+            alert: incident.rule.clone(),
+            what: self.text.to_owned(),
+            since: incident.opened_at,
+            until: None,
+            hits: Vec::new(),
+            reasons: Vec::new(),
+            done: vec![by],
+            links: Vec::new(),
+            labels: incident.labels.clone(),
+            members: Vec::new(),
+            locale,
+        };
+        let dedup_key = format!("{key}/runbook/{}/{}", self.runbook, self.text);
+        Some(NewDelivery {
+            id: name::of(now, &[receiver, &dedup_key]),
+            receiver: receiver.to_owned(),
+            order_key: (*key).to_owned(),
+            dedup_key,
+            class: if badness.is_page() {
+                Class::Page
+            } else {
+                Class::Ticket
+            },
+            ends: false,
+            message: serde_json::to_value(Message::Page(Box::new(page))).ok()?,
+            created_at: now,
+            due_at: now,
+        })
+    }
+}
+
 /// What pages are written by.
 #[derive(Debug)]
 pub(super) struct Desk<'a> {

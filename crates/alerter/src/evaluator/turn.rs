@@ -169,7 +169,7 @@ impl Turn {
             && advance.resolved.is_empty()
             && advance.entries.is_empty()
             && advance.impacts.is_empty()
-            && advance.runbooks.is_empty()
+            && advance.runs.is_empty()
             && advance.deliveries.is_empty()
             && self.notifications.is_empty()
     }
@@ -213,7 +213,6 @@ fn begun(instance: &Instance, rule: Option<&Rule>, transition: &Transition) -> I
         acknowledged: None,
         closed: None,
         impact: json!({}),
-        runbook: serde_json::Value::Null,
         cause: String::new(),
         lesson: String::new(),
         tags: Vec::new(),

@@ -3,7 +3,7 @@
 use domain::alert::Matcher;
 use domain::outcome::OutcomeClass::{Success, TechnicalFailure};
 use jiff::SignedDuration;
-use ledger::alert::{Acted, Deed, Silence};
+use ledger::alert::{Acted, Book, Deed, Silence};
 use uuid::Uuid;
 
 use crate::stand::{RULES, Stand};
@@ -82,12 +82,13 @@ async fn f42_an_alert_whose_rule_is_gone_ends_and_is_told_to_end() {
     evaluator.tick().await;
     assert_eq!(stand.told("oncall").await.len(), 1);
     let without = "{version: 2, rules: [{name: Failing, metric: failure_streak, by: channel, at_least: 5, severity: error}]}";
-    let put = Deed::Rules {
+    let put = Deed::Put {
+        book: Book::Rules,
         text: without.to_owned(),
         note: "too loud".to_owned(),
         expected: None,
     };
-    assert_eq!(stand.act(put).await, Acted::Done { rules: 1 });
+    assert_eq!(stand.act(put).await, Acted::Done { version: 1 });
     stand.pass(1);
     evaluator.tick().await;
     let [incident] = stand.incidents().await.try_into().unwrap();
@@ -108,7 +109,8 @@ async fn f42_a_threshold_that_is_edited_is_judged_by_anew() {
     stand.pass(10);
     evaluator.tick().await;
     assert_eq!(stand.told("oncall").await.len(), 1);
-    let put = Deed::Rules {
+    let put = Deed::Put {
+        book: Book::Rules,
         text: RULES.replace("below: 95%", "below: 70%"),
         note: String::new(),
         expected: None,
@@ -140,7 +142,10 @@ async fn f43_what_is_silenced_is_kept_and_told_when_the_silence_ends() {
         until: stand.now() + SignedDuration::from_secs(20),
         ended: None,
     };
-    assert_eq!(stand.act(Deed::Silence(silence)).await, Acted::Done { rules: 0 });
+    assert_eq!(
+        stand.act(Deed::Silence(silence)).await,
+        Acted::Done { version: 0 }
+    );
     stand.pass(1);
     evaluator.tick().await;
     assert_eq!(stand.incidents().await.len(), 1, "it is evaluated and kept");
@@ -176,6 +181,6 @@ async fn what_somebody_has_taken_on_is_not_told_again() {
     let acknowledge = Deed::Acknowledge {
         incident: incident.id,
     };
-    assert_eq!(stand.act(acknowledge).await, Acted::Done { rules: 0 });
+    assert_eq!(stand.act(acknowledge).await, Acted::Done { version: 0 });
     assert_eq!(repeats(&mut evaluator, 15).await, before);
 }

@@ -4,5 +4,6 @@
 
 mod life;
 mod racing;
+mod runbooks;
 mod stand;
 mod trouble;

@@ -9,13 +9,16 @@ use domain::alert::Rules;
 use domain::brain::{Brain, Params};
 use domain::catalogue::{Catalogue, Shared};
 use domain::clock::ManualClock;
+use domain::control::{Actor, Change};
 use domain::id::ChannelId;
 use domain::money::Money;
 use domain::outcome::OutcomeClass;
+use domain::runbook::Runbooks;
 use domain::snapshot::{Breaker, ChannelRow, HealthSnapshot};
 use jiff::{SignedDuration, Timestamp};
 use ledger::alert::{
-    Act, Acted, Advance, Advanced, AlertStore, Board, Deed, Entry, Incident, Rules as Kept, Search, Silence,
+    Act, Acted, Advance, Advanced, AlertStore, Board, Book, Deed, Edition, Entry, Incident, Run, Search,
+    Silence,
 };
 use ledger::attempt::AttemptRecord;
 use ledger::control::{ControlStore, Editor};
@@ -108,8 +111,11 @@ impl AlertStore for Moody {
     fn silences(&self, limit: u32) -> Answer<'_, Vec<Silence>> {
         moody!(self, self.store.silences(limit))
     }
-    fn rules(&self, version: Option<u64>) -> Answer<'_, Option<Kept>> {
-        moody!(self, self.store.rules(version))
+    fn runs(&self, incident: Uuid) -> Answer<'_, Vec<Run>> {
+        moody!(self, self.store.runs(incident))
+    }
+    fn edition(&self, book: Book, version: Option<u64>) -> Answer<'_, Option<Edition>> {
+        moody!(self, self.store.edition(book, version))
     }
 }
 
@@ -198,6 +204,7 @@ impl Stand {
             );
             document.push_str(&line);
         }
+        document.push_str("limits:\n  - {id: cap, count: 20, window_secs: 600}\n");
         let policy = format!(
             "{{version: 1, name: p, timezone: UTC, default: {{priority: [{}]}}}}",
             names[0]
@@ -230,6 +237,14 @@ impl Stand {
         Evaluator::new(self.parts(rules))
     }
 
+    /// The same, with `runbooks`.
+    pub(crate) fn with_runbooks(&self, rules: &str, runbooks: &str) -> Evaluator {
+        Evaluator::new(Parts {
+            runbooks: Runbooks::load(runbooks, "runbooks.yaml", None).unwrap(),
+            ..self.parts(rules)
+        })
+    }
+
     /// The same, which sends signs of life to `outside`.
     pub(crate) fn watched(&self, rules: &str) -> Evaluator {
         Evaluator::new(Parts {
@@ -248,6 +263,7 @@ impl Stand {
             catalogue: self.catalogue.clone(),
             clock: Arc::clone(&self.clock) as _,
             rules: Rules::load(rules, "alerts.yaml", None).unwrap(),
+            runbooks: Runbooks::default(),
             everybody: vec!["oncall".into(), "chat".into()],
             locales: BTreeMap::new(),
             emergency: Some(Arc::clone(&self.heard) as _),
@@ -382,6 +398,34 @@ impl Stand {
         let mut records = self.moody.store.list(&filter).await.unwrap();
         records.reverse();
         records
+    }
+
+    /// What the timeline of `incident` says of runbooks.
+    pub(crate) async fn runbook_lines(&self, incident: &Incident) -> Vec<String> {
+        let found = AlertStore::incident(&*self.moody.store, incident.id)
+            .await
+            .unwrap();
+        let lines = found
+            .unwrap()
+            .1
+            .into_iter()
+            .filter(|entry| entry.kind == "runbook");
+        lines.map(|entry| entry.text).collect()
+    }
+
+    /// What operators have set now.
+    pub(crate) async fn set(&self) -> domain::control::Control {
+        self.control.control().await.unwrap().unwrap()
+    }
+
+    /// Makes a change as somebody.
+    pub(crate) async fn change(&self, change: Change) {
+        let clock = Arc::clone(&self.clock) as _;
+        let editor = Editor::new(Arc::clone(&self.control), self.catalogue.clone(), clock);
+        editor
+            .make(change, &Actor::new("ann").unwrap(), None)
+            .await
+            .unwrap();
     }
 
     /// The kinds of lines in the timeline of `incident`.

@@ -46,6 +46,21 @@ impl Policy {
         found.finish(document.policy)
     }
 
+    /// The name that the policy document `text` gives itself; `None` where it gives none that can be read. Nothing else
+    /// of it is looked at.
+    #[must_use]
+    pub fn name_in(text: &str) -> Option<Box<str>> {
+        let node = parse(text, "policy").ok()?;
+        let Value::Table(entries) = node.value else {
+            return None;
+        };
+        let name = entries.into_iter().find(|entry| entry.key == "name")?;
+        match name.node.value {
+            Value::Text(name) => Some(name.into()),
+            _ => None,
+        }
+    }
+
     /// Runs the tests of the policy document `text`, called `file` in diagnostics, for `channels`: each with its own
     /// result, in the order of the document.
     ///

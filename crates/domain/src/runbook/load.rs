@@ -13,6 +13,9 @@ use crate::document::{Value, parse};
 const MAX_RUNBOOKS: usize = 100;
 const MAX_STEPS: usize = 20;
 
+/// Longest name of a runbook, in bytes: it stands in the audit log beside the incident's.
+const MAX_NAME: usize = 64;
+
 /// Longest text that is told, in bytes.
 const MAX_TEXT: usize = 1_000;
 
@@ -77,7 +80,9 @@ fn bounded<'n>(field: &Field<'n>, most: usize, found: &mut Findings) -> Vec<Fiel
 
 fn read_runbook(field: &Field<'_>, receivers: Option<&[&str]>, found: &mut Findings) -> Option<Runbook> {
     let table = field.table(&["name", "on", "match", "run", "steps"], found)?;
-    let name = table.required("name", found).and_then(|name| name.text(found));
+    let name = table
+        .required("name", found)
+        .and_then(|name| read_name(&name, found));
     let on = table.get("on");
     let on = on.map_or_else(Vec::new, |field| field.texts(found));
     let when = table.get("match");
@@ -101,6 +106,17 @@ fn read_runbook(field: &Field<'_>, receivers: Option<&[&str]>, found: &mut Findi
         run: run?,
         steps,
     })
+}
+
+/// A name that stands in paths and on one line.
+fn read_name<'n>(field: &Field<'n>, found: &mut Findings) -> Option<&'n str> {
+    let name = field.text(found)?;
+    let is_good = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '_' | '-');
+    if name.is_empty() || name.len() > MAX_NAME || !name.chars().all(is_good) {
+        let message = format!("`{name}`: expected 1 to {MAX_NAME} letters, digits, `_` and `-`");
+        field.refuse(found, message);
+    }
+    Some(name)
 }
 
 const ACTIONS: [&str; 5] = [

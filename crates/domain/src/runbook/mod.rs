@@ -1,9 +1,10 @@
 //! Runbooks: what to do about an alert, decided beforehand, in the calm.
 //!
 //! [`plan`] says what a runbook would change of the control state now. Every step has an end and a reverse, none takes
-//! out the last channel of a method, and what a person has decided is not decided over. Making the changes is the part
-//! of whoever keeps the control state.
+//! out the last channel of a method, and what a person has decided is not decided over. A [`Course`] is a runbook at
+//! work on one incident: it says what comes next. Making the changes is the part of whoever keeps the control state.
 
+mod course;
 mod load;
 mod open;
 mod plan;
@@ -11,11 +12,13 @@ mod plan;
 mod tests;
 
 use jiff::SignedDuration;
+use serde::{Deserialize, Serialize};
 
 use crate::alert::{Labels, Matcher, matches};
 use crate::brain::Forced;
 use crate::named::named;
 
+pub use course::{Course, End, Line, Made, Next, Settled, Stage};
 pub use plan::{Deed, NotDone, Plan, Planned, Reverse, Situation, plan};
 
 /// An operator's runbooks.
@@ -28,7 +31,7 @@ pub struct Runbooks {
 }
 
 /// What to do about an alert.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Runbook {
     /// Its name, unique among runbooks: rules refer to it.
     pub name: Box<str>,
@@ -53,7 +56,8 @@ named! {
 }
 
 /// One thing to do.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Step {
     /// Suspends what all that is given covers, for a time.
     Suspend {
@@ -103,7 +107,8 @@ pub enum Step {
 }
 
 /// To what a limit is lowered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Lower {
     /// To this.
     To(i64),
@@ -112,7 +117,8 @@ pub enum Lower {
 }
 
 /// A name, or the alert's own: `{channel}` is the value of its label `channel`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct Word(Box<str>);
 
 impl Word {

@@ -26,16 +26,23 @@ pub(super) struct Open<'a> {
     configuration: &'a Configuration,
     suspensions: Vec<Suspension>,
     out: Vec<ChannelId>,
+    down: &'a [ChannelId],
     now: Timestamp,
 }
 
 impl<'a> Open<'a> {
-    /// The channels of `configuration`; those in `out` take no payments, whatever suspensions say.
-    pub(super) fn new(configuration: &'a Configuration, out: Vec<ChannelId>, now: Timestamp) -> Self {
+    /// The channels of `configuration`; those in `out` take no payments, whatever suspensions say, and those in `down`
+    /// take none now.
+    pub(super) fn new(
+        configuration: &'a Configuration,
+        (out, down): (Vec<ChannelId>, &'a [ChannelId]),
+        now: Timestamp,
+    ) -> Self {
         Self {
             configuration,
             suspensions: configuration.suspensions.clone(),
             out,
+            down,
             now,
         }
     }
@@ -56,7 +63,8 @@ impl<'a> Open<'a> {
             .any(|one| one.scope == *scope && one.holds(self.now) && lasts(one))
     }
 
-    /// A method that has a channel for some kind of payment here, and none in `after`.
+    /// A method that has a channel for some kind of payment here, and none in `after`: as channels are now, or once
+    /// those that are down are back. A method's only channel is left to itself also while it is down.
     pub(super) fn lost_method(&self, after: &Self) -> Option<String> {
         let channels = || self.configuration.channels.iter().map(|(_, channel)| channel);
         let both = || self.suspensions.iter().chain(&after.suspensions);
@@ -86,13 +94,16 @@ impl<'a> Open<'a> {
                 region,
             })
         });
-        let lost = kinds_of_methods.find(|kind| self.has_channel(*kind) && !after.has_channel(*kind));
+        let lost = kinds_of_methods.find(|kind| {
+            let lost = |down| self.has_channel(*kind, down) && !after.has_channel(*kind, down);
+            lost(self.down) || lost(&[])
+        });
         lost.map(|kind| kind.method.to_owned())
     }
 
-    fn has_channel(&self, kind: Kind<'_>) -> bool {
+    fn has_channel(&self, kind: Kind<'_>, down: &[ChannelId]) -> bool {
         let mut channels = self.configuration.channels.iter();
-        channels.any(|(_, channel)| self.is_open(channel, kind))
+        channels.any(|(_, channel)| !down.contains(&channel.id) && self.is_open(channel, kind))
     }
 
     fn is_open(&self, channel: &Channel, kind: Kind<'_>) -> bool {

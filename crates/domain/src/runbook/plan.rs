@@ -1,6 +1,7 @@
 //! What a runbook would change now.
 
 use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
 
 use super::open::Open;
 use super::{Lower, Runbook, Step, Word};
@@ -22,6 +23,8 @@ pub struct Situation<'a> {
     pub policies: &'a [(u64, &'a str)],
     /// Channels that take no payments now: their breakers are tripped.
     pub down: &'a [ChannelId],
+    /// Changes of runbooks at work that are still to be taken back.
+    pub held: &'a [Change],
     /// The alert's labels.
     pub labels: &'a Labels,
     /// When.
@@ -52,7 +55,7 @@ pub enum Deed {
 }
 
 /// A change that a step would make.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Planned {
     /// In plain words, for people.
     pub words: String,
@@ -67,7 +70,8 @@ pub struct Planned {
 }
 
 /// What takes a change back.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Reverse {
     /// Lifting the suspension, whose number is the revision that the change led to.
     Lift,
@@ -115,6 +119,10 @@ pub enum NotDone {
         /// What it allows.
         most: i64,
     },
+    /// Another runbook at work has changed it, and will set it back: of two that did, neither would find again what
+    /// was there before both.
+    #[error("a runbook at work has changed {0} already")]
+    Held(String),
     /// It is so already.
     #[error("{0} already")]
     Already(String),
@@ -131,24 +139,17 @@ pub enum NotDone {
 /// What `runbook` would do in `situation`. Later steps take earlier ones as done.
 #[must_use]
 pub fn plan(runbook: &Runbook, situation: &Situation<'_>) -> Plan {
-    let holds = |until: Timestamp| situation.now < until;
-    let forced_out = situation
-        .control
-        .breakers
-        .iter()
-        .filter(|set| set.forced == Forced::Out && holds(set.until))
-        .map(|set| set.channel.clone());
-    let out = forced_out.chain(situation.down.iter().cloned()).collect();
-    let mut planner = Planner {
-        runbook,
-        situation,
-        open: Open::new(situation.configuration, out, situation.now),
-    };
+    let mut planner = Planner::new(runbook, situation);
     let steps = runbook.steps.iter().map(|step| planner.step(step)).collect();
     Plan {
         runbook: runbook.name.clone(),
         steps,
     }
+}
+
+/// What one step of `runbook` would do, where those before it were done or left.
+pub(super) fn plan_step(runbook: &Runbook, step: &Step, situation: &Situation<'_>) -> Result<Deed, NotDone> {
+    Planner::new(runbook, situation).step(step)
 }
 
 struct Planner<'a> {
@@ -157,7 +158,23 @@ struct Planner<'a> {
     open: Open<'a>,
 }
 
-impl Planner<'_> {
+impl<'a> Planner<'a> {
+    fn new(runbook: &'a Runbook, situation: &'a Situation<'a>) -> Self {
+        let holds = |until: Timestamp| situation.now < until;
+        let forced_out = situation
+            .control
+            .breakers
+            .iter()
+            .filter(|set| set.forced == Forced::Out && holds(set.until))
+            .map(|set| set.channel.clone());
+        let out = forced_out.collect();
+        Self {
+            runbook,
+            situation,
+            open: Open::new(situation.configuration, (out, situation.down), situation.now),
+        }
+    }
+
     fn step(&mut self, step: &Step) -> Result<Deed, NotDone> {
         let planned = match step {
             Step::Suspend {
@@ -279,6 +296,9 @@ impl Planner<'_> {
         if version == active {
             return Err(NotDone::Already(format!("policy `{name}` is active")));
         }
+        if self.holds(|change| matches!(change, Change::ActivatePolicy { .. })) {
+            return Err(NotDone::Held("the policy".to_owned()));
+        }
         Ok(Planned {
             words: format!("activate policy {name}"),
             change: Change::ActivatePolicy { version },
@@ -292,6 +312,9 @@ impl Planner<'_> {
         let mut limits = self.situation.configuration.limits.iter();
         let present = limits.find(|rule| rule.id == id);
         let present = present.ok_or_else(|| NotDone::UnknownLimit(id.into()))?;
+        if self.holds(|change| matches!(change, Change::SetLimit { limit } if limit.id() == id)) {
+            return Err(NotDone::Held(format!("limit `{id}`")));
+        }
         let most = match to {
             Lower::To(most) => most,
             Lower::Part(part) => {
@@ -332,6 +355,10 @@ impl Planner<'_> {
             ends_by_itself: false,
             reverse: Reverse::Change(Box::new(reverse)),
         })
+    }
+
+    fn holds(&self, is_meant: impl FnMut(&Change) -> bool) -> bool {
+        self.situation.held.iter().any(is_meant)
     }
 
     fn refuse_last(&self, after: &Open<'_>) -> Result<(), NotDone> {

@@ -102,6 +102,7 @@ impl Desk {
                 configuration: &self.assembled.configuration,
                 policies: &[(1, "first"), (2, "standby")],
                 down: &self.down,
+                held: &[],
                 labels: &labels,
                 now: self.now,
             },

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::Silence;
+use super::{Book, Run, Silence};
 use crate::control::{Digest, Draft};
 
 /// What somebody does, and when.
@@ -45,13 +45,13 @@ pub enum Deed {
         /// Words to find it by.
         tags: Vec<String>,
     },
-    /// Allow what the runbook of an incident offers.
-    Approve {
-        /// The incident.
-        incident: Uuid,
-        /// The runbook's document with the approval in it.
-        runbook: Value,
-        /// The document that it replaces: as it was when the approval was made.
+    /// Allow what a runbook offers, or have it taken back.
+    Direct {
+        /// What is wished.
+        direction: Direction,
+        /// The runbook at work, with the wish in it.
+        run: Run,
+        /// What it was when the wish was made.
         before: Value,
     },
     /// Ask not to be told of some alerts for a time.
@@ -61,8 +61,10 @@ pub enum Deed {
         /// The silence.
         silence: Uuid,
     },
-    /// Put alert rules into force.
-    Rules {
+    /// Put alert rules or runbooks into force.
+    Put {
+        /// Which of them.
+        book: Book,
         /// The document, which was checked.
         text: String,
         /// Why; may be empty.
@@ -72,17 +74,26 @@ pub enum Deed {
     },
 }
 
+/// What can be wished of a runbook at work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// That it does what it offers.
+    Apply,
+    /// That what it did is taken back.
+    Revert,
+}
+
 /// What became of an act.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Acted {
-    /// It is durable. For rules: their version is this.
+    /// It is durable.
     Done {
-        /// The version of the rules in force; 0 when none are.
-        rules: u64,
+        /// The version that a document became which was put into force; 0 for everything else.
+        version: u64,
     },
     /// There is nothing of that name.
     Unknown,
-    /// It cannot be done by now: the incident still goes on, the silence is over, the rules or the runbook are others.
+    /// It cannot be done by now: the incident still goes on, the silence is over, the document or the run is another.
     TooLate,
 }
 
@@ -93,27 +104,42 @@ impl Act {
             Deed::Acknowledge { .. } => "acknowledge",
             Deed::Note { .. } => "note_incident",
             Deed::Close { .. } => "close_incident",
-            Deed::Approve { .. } => "approve_runbook",
+            Deed::Direct { direction, .. } => match direction {
+                Direction::Apply => "apply_runbook",
+                Direction::Revert => "revert_runbook",
+            },
             Deed::Silence(_) => "silence",
             Deed::EndSilence { .. } => "end_silence",
-            Deed::Rules { .. } => "activate_alert_rules",
+            Deed::Put { book, .. } => match book {
+                Book::Rules => "activate_alert_rules",
+                Book::Runbooks => "activate_runbooks",
+            },
         }
     }
 
-    /// Its entry in the audit log, at the present `revision` of the configuration.
-    pub(crate) fn draft(&self, rules: u64, revision: u64) -> Draft {
+    /// Which document it puts into force, if it does, and the version that must be in force for it, if that matters.
+    pub(crate) const fn puts(&self) -> Option<(Book, Option<u64>)> {
+        match self.deed {
+            Deed::Put { book, expected, .. } => Some((book, expected)),
+            _ => None,
+        }
+    }
+
+    /// Its entry in the audit log, at the present `revision` of the configuration. `version` is the one that a document
+    /// becomes.
+    pub(crate) fn draft(&self, version: u64, revision: u64) -> Draft {
         Draft {
             at: self.at,
             actor: self.by.clone(),
             action: self.action(),
             revision,
             before: json!({}).to_string(),
-            after: self.audited(rules).to_string(),
+            after: self.audited(version).to_string(),
         }
     }
 
-    /// What the audit log keeps of it, as a JSON object. `rules` is the version that rules become.
-    fn audited(&self, rules: u64) -> Value {
+    /// What the audit log keeps of it, as a JSON object.
+    fn audited(&self, version: u64) -> Value {
         match &self.deed {
             Deed::Acknowledge { incident } => json!({format!("incident {incident}"): {"acknowledged": true}}),
             Deed::Note { incident, text } => json!({format!("incident {incident}"): {"note": text}}),
@@ -125,10 +151,12 @@ impl Act {
             } => json!({
                 format!("incident {incident}"): {"cause": cause, "lesson": lesson, "tags": tags}
             }),
-            Deed::Approve {
-                incident, runbook, ..
-            } => {
-                json!({format!("incident {incident}"): {"runbook": runbook}})
+            Deed::Direct { direction, run, .. } => {
+                let wish = match direction {
+                    Direction::Apply => "apply",
+                    Direction::Revert => "revert",
+                };
+                json!({format!("incident {}", run.incident): {wish: run.runbook}})
             }
             Deed::Silence(silence) => json!({
                 format!("silence {}", silence.id): {
@@ -139,9 +167,14 @@ impl Act {
                 }
             }),
             Deed::EndSilence { silence } => json!({format!("silence {silence}"): {"ended": true}}),
-            Deed::Rules { text, note, .. } => json!({
-                format!("alert_rules {rules}"): {"note": note, "digest": Digest::of([text.as_bytes()]).to_string()}
-            }),
+            Deed::Put { book, text, note, .. } => {
+                let name = match book {
+                    Book::Rules => "alert_rules",
+                    Book::Runbooks => "runbooks",
+                };
+                let digest = Digest::of([text.as_bytes()]).to_string();
+                json!({format!("{name} {version}"): {"note": note, "digest": digest}})
+            }
         }
     }
 }

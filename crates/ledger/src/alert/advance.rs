@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::{Entry, Group, Incident, Instance};
+use super::{Entry, Group, Incident, Instance, Run};
 use crate::delivery::NewDelivery;
 
 /// What an evaluation has led to, to be written as a whole or not at all.
@@ -26,8 +26,8 @@ pub struct Advance {
     pub resolved: Vec<Resolution>,
     /// What incidents have cost by now.
     pub impacts: Vec<(Uuid, Value)>,
-    /// What runbooks have come to.
-    pub runbooks: Vec<(Uuid, Value)>,
+    /// Runbooks that begin, and what those at work have come to.
+    pub runs: Vec<Run>,
     /// Lines of timelines.
     pub entries: Vec<Entry>,
     /// What is to be told.

@@ -34,8 +34,6 @@ pub struct Incident {
     pub closed: Option<(Timestamp, Actor)>,
     /// What it has cost: counts, reasons, parts, some of the payments.
     pub impact: Value,
-    /// What its runbook offers, was allowed to do, and has done.
-    pub runbook: Value,
     /// Why it happened; empty until somebody wrote it down.
     pub cause: String,
     /// What was learned; empty until somebody wrote it down.

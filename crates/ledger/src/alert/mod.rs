@@ -12,6 +12,7 @@ mod advance;
 mod incident;
 pub(crate) mod plan;
 pub(crate) mod read;
+mod run;
 
 use std::fmt;
 use std::time::Duration;
@@ -22,9 +23,10 @@ use jiff::Timestamp;
 use serde_json::Value;
 use uuid::Uuid;
 
-pub use act::{Act, Acted, Deed};
+pub use act::{Act, Acted, Deed, Direction};
 pub use advance::{Advance, Advanced, Resolution};
 pub use incident::{Entry, Incident, Search};
+pub use run::Run;
 
 use crate::port::Answer;
 
@@ -54,14 +56,23 @@ pub struct Group {
     pub content: Value,
 }
 
-/// Alert rules, as they were put into force.
+/// What is put into force as a whole, version by version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Book {
+    /// The alert rules.
+    Rules,
+    /// The runbooks.
+    Runbooks,
+}
+
+/// A document of a [`Book`], as it was put into force.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Rules {
-    /// Their version, from 1.
+pub struct Edition {
+    /// Its version, from 1.
     pub version: u64,
     /// The document.
     pub text: String,
-    /// Who put them into force.
+    /// Who put it into force.
     pub author: Actor,
     /// Why; may be empty.
     pub note: String,
@@ -96,7 +107,9 @@ pub struct Board {
     /// Counts the changes.
     pub revision: u64,
     /// The rules in force; `None` when none were ever put into force here.
-    pub rules: Option<Rules>,
+    pub rules: Option<Edition>,
+    /// The runbooks in force; `None` when none were ever put into force here.
+    pub runbooks: Option<Edition>,
     /// The alerts that are not at rest.
     pub instances: Vec<Instance>,
     /// What was told of groups.
@@ -105,6 +118,8 @@ pub struct Board {
     pub silences: Vec<Silence>,
     /// The incidents that are not resolved.
     pub open: Vec<Incident>,
+    /// The runbooks at work, of incidents that are resolved as well.
+    pub runs: Vec<Run>,
 }
 
 /// A durable store of alerts and incidents.
@@ -154,9 +169,15 @@ pub trait AlertStore: Send + Sync + fmt::Debug {
     /// When the store cannot be read.
     fn silences(&self, limit: u32) -> Answer<'_, Vec<Silence>>;
 
-    /// Alert rules of that version, or those in force.
+    /// What runbooks do about an incident, by their names; also when it is over.
     ///
     /// # Errors
     /// When the store cannot be read.
-    fn rules(&self, version: Option<u64>) -> Answer<'_, Option<Rules>>;
+    fn runs(&self, incident: Uuid) -> Answer<'_, Vec<Run>>;
+
+    /// The document of that version, or the one in force.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    fn edition(&self, book: Book, version: Option<u64>) -> Answer<'_, Option<Edition>>;
 }

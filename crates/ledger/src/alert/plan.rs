@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::{Act, Advance, Deed, Entry, Incident, Silence};
+use super::{Act, Advance, Book, Deed, Direction, Entry, Incident, Run, Silence};
 use crate::control::Digest;
 
 /// One value that is stored.
@@ -139,12 +139,7 @@ pub(crate) fn advance(advance: &Advance) -> Vec<Step> {
             [incident.to_string().into(), impact.into()],
         )
     }));
-    steps.extend(advance.runbooks.iter().map(|(incident, runbook)| {
-        step(
-            "update incident set runbook = $2 where incident_id = $1",
-            [incident.to_string().into(), runbook.into()],
-        )
-    }));
+    steps.extend(advance.runs.iter().map(run));
     steps.extend(advance.entries.iter().map(entry));
     steps
 }
@@ -153,8 +148,8 @@ pub(crate) fn advance(advance: &Advance) -> Vec<Step> {
 fn open(incident: &Incident) -> Step {
     one(
         "insert into incident (incident_id, fingerprint, rule, severity, labels, title, generation, opened_at_us, \
-         impact, runbook, cause, lesson, tags, words) \
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, '', '', '[]', $11) \
+         impact, cause, lesson, tags, words) \
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, '', '', '[]', $10) \
          on conflict (fingerprint) where resolved_at_us is null do nothing",
         [
             incident.id.to_string().into(),
@@ -166,8 +161,21 @@ fn open(incident: &Incident) -> Step {
             incident.generation.into(),
             incident.opened_at.into(),
             (&incident.impact).into(),
-            (&incident.runbook).into(),
             incident.words().into(),
+        ],
+    )
+}
+
+/// Keeps what a runbook has come to; once for each incident.
+fn run(run: &Run) -> Step {
+    step(
+        "insert into runbook_run (incident_id, runbook, is_over, content) values ($1, $2, $3, $4) \
+         on conflict (incident_id, runbook) do update set is_over = excluded.is_over, content = excluded.content",
+        [
+            run.incident.to_string().into(),
+            run.runbook.as_str().into(),
+            u64::from(run.is_over).into(),
+            (&run.content).into(),
         ],
     )
 }
@@ -188,8 +196,8 @@ fn entry(entry: &Entry) -> Step {
     )
 }
 
-/// What does `act`. `rules` is the version of the rules in force.
-pub(crate) fn act(act: &Act, rules: u64) -> Vec<Step> {
+/// What does `act`. `version` is the one that a document becomes which it puts into force.
+pub(crate) fn act(act: &Act, version: u64) -> Vec<Step> {
     let by = || Cell::from(act.by.as_str());
     let at = || Cell::from(act.at);
     match &act.deed {
@@ -217,28 +225,30 @@ pub(crate) fn act(act: &Act, rules: u64) -> Vec<Step> {
             lesson,
             tags,
         } => closed(act, *incident, (cause, lesson), tags),
-        Deed::Approve {
-            incident,
-            runbook,
+        Deed::Direct {
+            direction,
+            run,
             before,
-        } => vec![
-            one(
-                "update incident set runbook = $2 \
-                 where incident_id = $1 and resolved_at_us is null and runbook = $3",
-                [incident.to_string().into(), runbook.into(), before.into()],
-            ),
-            noted(act, *incident, "runbook", "the runbook was approved"),
-        ],
+        } => directed(act, *direction, run, before),
         Deed::Silence(silence) => vec![silenced(silence)],
         Deed::EndSilence { silence } => vec![one(
             "update silence set ended_at_us = $2, ended_by = $3 \
              where silence_id = $1 and ended_at_us is null and until_us > $2",
             [silence.to_string().into(), at(), by()],
         )],
-        Deed::Rules { text, note, .. } => vec![step(
-            "insert into alert_rules (version, text, author, note, created_at_us) values ($1, $2, $3, $4, $5)",
+        Deed::Put { book, text, note, .. } => vec![step(
+            match book {
+                Book::Rules => {
+                    "insert into alert_rules (version, text, author, note, created_at_us) \
+                     values ($1, $2, $3, $4, $5)"
+                }
+                Book::Runbooks => {
+                    "insert into runbooks (version, text, author, note, created_at_us) \
+                     values ($1, $2, $3, $4, $5)"
+                }
+            },
             [
-                rules.saturating_add(1).into(),
+                version.into(),
                 text.as_str().into(),
                 by(),
                 note.as_str().into(),
@@ -265,6 +275,26 @@ fn closed(act: &Act, incident: Uuid, (cause, lesson): (&str, &str), tags: &[Stri
             ],
         ),
         noted(act, incident, "closed", cause),
+    ]
+}
+
+fn directed(act: &Act, direction: Direction, run: &Run, before: &Value) -> Vec<Step> {
+    let text = match direction {
+        Direction::Apply => format!("runbook {} is to be applied", run.runbook),
+        Direction::Revert => format!("what runbook {} did is to be taken back", run.runbook),
+    };
+    vec![
+        one(
+            "update runbook_run set content = $3 \
+             where incident_id = $1 and runbook = $2 and is_over = 0 and content = $4",
+            [
+                run.incident.to_string().into(),
+                run.runbook.as_str().into(),
+                (&run.content).into(),
+                before.into(),
+            ],
+        ),
+        noted(act, run.incident, "runbook", &text),
     ]
 }
 
@@ -306,30 +336,20 @@ fn noted(act: &Act, incident: Uuid, kind: &str, text: &str) -> Step {
 /// Looks for what `act` is about, when it is about something that must be there.
 pub(crate) fn named(act: &Act) -> Option<Step> {
     match &act.deed {
-        Deed::Acknowledge { incident }
-        | Deed::Note { incident, .. }
-        | Deed::Close { incident, .. }
-        | Deed::Approve { incident, .. } => Some(step(
-            "select incident_id from incident where incident_id = $1",
-            [incident.to_string().into()],
+        Deed::Acknowledge { incident } | Deed::Note { incident, .. } | Deed::Close { incident, .. } => {
+            Some(step(
+                "select incident_id from incident where incident_id = $1",
+                [incident.to_string().into()],
+            ))
+        }
+        Deed::Direct { run, .. } => Some(step(
+            "select incident_id from runbook_run where incident_id = $1 and runbook = $2",
+            [run.incident.to_string().into(), run.runbook.as_str().into()],
         )),
         Deed::EndSilence { silence } => Some(step(
             "select silence_id from silence where silence_id = $1",
             [silence.to_string().into()],
         )),
-        Deed::Silence(_) | Deed::Rules { .. } => None,
-    }
-}
-
-/// The version of the rules in force after `act`, when it was `before`.
-pub(crate) const fn rules_after(act: &Act, before: u64) -> u64 {
-    match act.deed {
-        Deed::Rules { .. } => before.saturating_add(1),
-        Deed::Acknowledge { .. }
-        | Deed::Note { .. }
-        | Deed::Close { .. }
-        | Deed::Approve { .. }
-        | Deed::Silence(_)
-        | Deed::EndSilence { .. } => before,
+        Deed::Silence(_) | Deed::Put { .. } => None,
     }
 }

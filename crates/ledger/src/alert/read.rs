@@ -7,24 +7,45 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::plan::Cell;
-use super::{Entry, Group, Incident, Instance, Rules, Search, Silence};
+use super::{Book, Edition, Entry, Group, Incident, Instance, Run, Search, Silence};
 use crate::error::LedgerError;
 use crate::row::{Cells, Columns};
 
 pub(crate) const INSTANCES: &str =
     "select fingerprint, rule, state, since_us, generation, content from alert order by fingerprint";
 pub(crate) const GROUPS: &str = "select group_key, content from alert_group order by group_key";
-pub(crate) const RULES_IN_FORCE: &str =
-    "select version, text, author, note, created_at_us from alert_rules order by version desc limit 1";
-const RULES: &str = "select version, text, author, note, created_at_us from alert_rules where version = $1";
 
-/// Asks for the rules of that version, or for those in force.
-pub(crate) fn rules_of(version: Option<u64>) -> (&'static str, Vec<Cell>) {
-    match version {
-        None => (RULES_IN_FORCE, Vec::new()),
-        Some(version) => (RULES, vec![Cell::from(version)]),
+/// The document of `book` that is in force.
+pub(crate) const fn in_force(book: Book) -> &'static str {
+    match book {
+        Book::Rules => {
+            "select version, text, author, note, created_at_us from alert_rules order by version desc limit 1"
+        }
+        Book::Runbooks => {
+            "select version, text, author, note, created_at_us from runbooks order by version desc limit 1"
+        }
     }
 }
+
+/// Asks for the document of that version, or for the one in force.
+pub(crate) fn edition_of(book: Book, version: Option<u64>) -> (&'static str, Vec<Cell>) {
+    match (book, version) {
+        (book, None) => (in_force(book), Vec::new()),
+        (Book::Rules, Some(version)) => (
+            "select version, text, author, note, created_at_us from alert_rules where version = $1",
+            vec![Cell::from(version)],
+        ),
+        (Book::Runbooks, Some(version)) => (
+            "select version, text, author, note, created_at_us from runbooks where version = $1",
+            vec![Cell::from(version)],
+        ),
+    }
+}
+
+pub(crate) const RUNS_UNDER_WAY: &str = "select incident_id, runbook, is_over, content from runbook_run \
+     where is_over = 0 order by incident_id, runbook";
+pub(crate) const RUNS: &str = "select incident_id, runbook, is_over, content from runbook_run \
+     where incident_id = $1 order by runbook";
 
 macro_rules! silence_columns {
     () => {
@@ -46,7 +67,7 @@ pub(crate) const ACTIVE_SILENCES: &str = concat!(
 macro_rules! incident_columns {
     () => {
         "incident_id, fingerprint, rule, severity, labels, title, generation, opened_at_us, resolved_at_us, \
-         resolution, closed_at_us, closed_by, acknowledged_at_us, acknowledged_by, impact, runbook, cause, lesson, tags"
+         resolution, closed_at_us, closed_by, acknowledged_at_us, acknowledged_by, impact, cause, lesson, tags"
     };
 }
 
@@ -138,9 +159,19 @@ pub(crate) fn group(row: &dyn Cells) -> Result<Group, LedgerError> {
     })
 }
 
-pub(crate) fn rules(row: &dyn Cells) -> Result<Rules, LedgerError> {
-    let columns = Columns::of("alert_rules", row);
-    Ok(Rules {
+pub(crate) fn run(row: &dyn Cells) -> Result<Run, LedgerError> {
+    let columns = Columns::of("runbook_run", row);
+    Ok(Run {
+        incident: columns.parse("incident_id", Uuid::parse_str)?,
+        runbook: columns.text("runbook")?,
+        is_over: columns.whole::<u64>("is_over")? != 0,
+        content: document(&columns, "content")?,
+    })
+}
+
+pub(crate) fn edition(row: &dyn Cells) -> Result<Edition, LedgerError> {
+    let columns = Columns::of("a document in force", row);
+    Ok(Edition {
         version: columns.whole("version")?,
         text: columns.text("text")?,
         author: columns.parse("author", Actor::new)?,
@@ -179,7 +210,6 @@ pub(crate) fn incident(row: &dyn Cells) -> Result<Incident, LedgerError> {
         acknowledged: actor(&columns, "acknowledged_at_us", "acknowledged_by")?,
         closed: actor(&columns, "closed_at_us", "closed_by")?,
         impact: document(&columns, "impact")?,
-        runbook: document(&columns, "runbook")?,
         cause: columns.text("cause")?,
         lesson: columns.text("lesson")?,
         tags: columns.parse("tags", serde_json::from_str)?,

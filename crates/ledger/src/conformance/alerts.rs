@@ -11,8 +11,8 @@ use uuid::Uuid;
 
 use super::sample::at;
 use crate::alert::{
-    Act, Acted, Advance, Advanced, AlertStore, Deed, Entry, Group, Incident, Instance, Resolution, Search,
-    Silence,
+    Act, Acted, Advance, Advanced, AlertStore, Book, Deed, Direction, Entry, Group, Incident, Instance,
+    Resolution, Run, Search, Silence,
 };
 use crate::control::{Audited, ControlStore, verify};
 use crate::delivery::{Class, Deliveries, Filter, NewDelivery};
@@ -58,7 +58,6 @@ fn incident(number: u128, fingerprint: &str) -> Incident {
         acknowledged: None,
         closed: None,
         impact: json!({"failed": 12}),
-        runbook: Value::Null,
         cause: String::new(),
         lesson: String::new(),
         tags: Vec::new(),
@@ -260,25 +259,18 @@ pub(crate) async fn people_act_and_every_act_is_audited(store: Both) {
     assert_eq!(act(&store, acknowledge()).await, Acted::Unknown);
     whole_log(&store, 0).await;
     store.alerts.advance(&firing(0, 1, "a")).await.unwrap();
-    assert_eq!(act(&store, acknowledge()).await, Acted::Done { rules: 0 });
+    assert_eq!(act(&store, acknowledge()).await, Acted::Done { version: 0 });
     assert_eq!(act(&store, close()).await, Acted::TooLate, "it still goes on");
     let note = Deed::Note {
         incident: id,
         text: "called the bank: 100% down".to_owned(),
     };
-    assert_eq!(act(&store, note).await, Acted::Done { rules: 0 });
-    let approve = |before: Value| Deed::Approve {
-        incident: id,
-        runbook: json!({"approved": true}),
-        before,
-    };
-    assert_eq!(act(&store, approve(json!({"other": 1}))).await, Acted::TooLate);
-    assert_eq!(act(&store, approve(Value::Null)).await, Acted::Done { rules: 0 });
+    assert_eq!(act(&store, note).await, Acted::Done { version: 0 });
     let board = store.alerts.board(None, at(0)).await.unwrap().unwrap();
-    assert_eq!(board.revision, 4, "an evaluator hears of each");
-    store.alerts.advance(&resolved(4, 1, "a")).await.unwrap();
+    assert_eq!(board.revision, 3, "an evaluator hears of each");
+    store.alerts.advance(&resolved(3, 1, "a")).await.unwrap();
     assert_eq!(act(&store, acknowledge()).await, Acted::TooLate);
-    assert_eq!(act(&store, close()).await, Acted::Done { rules: 0 });
+    assert_eq!(act(&store, close()).await, Acted::Done { version: 0 });
     let (found, timeline) = store.alerts.incident(id).await.unwrap().unwrap();
     assert_eq!(found.acknowledged, Some((at(8_000_000), ann())));
     assert_eq!(found.closed, Some((at(8_000_000), ann())));
@@ -288,8 +280,8 @@ pub(crate) async fn people_act_and_every_act_is_audited(store: Both) {
     );
     let mut kinds: Vec<_> = timeline.iter().map(|entry| entry.kind.as_str()).collect();
     kinds.sort_unstable();
-    assert_eq!(kinds, ["acknowledged", "closed", "fired", "note", "runbook"]);
-    whole_log(&store, 4).await;
+    assert_eq!(kinds, ["acknowledged", "closed", "fired", "note"]);
+    whole_log(&store, 3).await;
 }
 
 pub(crate) async fn incidents_are_found_by_their_words(store: Both) {
@@ -353,7 +345,7 @@ pub(crate) async fn a_silence_is_on_the_board_until_it_ends(store: Both) {
         silence: Uuid::from_u128(number),
     };
     assert_eq!(act(&store, end(6)).await, Acted::Unknown);
-    assert_eq!(act(&store, end(5)).await, Acted::Done { rules: 0 });
+    assert_eq!(act(&store, end(5)).await, Acted::Done { version: 0 });
     assert_eq!(act(&store, end(5)).await, Acted::TooLate);
     assert_eq!(on_board(at(0)).await, []);
     let ended = Silence {
@@ -365,21 +357,95 @@ pub(crate) async fn a_silence_is_on_the_board_until_it_ends(store: Both) {
 }
 
 pub(crate) async fn rules_are_kept_by_version_and_the_latest_is_in_force(store: Both) {
-    let rules = |text: &str, expected| Deed::Rules {
+    let rules = |text: &str, expected| Deed::Put {
+        book: Book::Rules,
         text: text.to_owned(),
         note: "n".to_owned(),
         expected,
     };
-    assert_eq!(act(&store, rules("one", Some(0))).await, Acted::Done { rules: 1 });
+    assert_eq!(
+        act(&store, rules("one", Some(0))).await,
+        Acted::Done { version: 1 }
+    );
     assert_eq!(act(&store, rules("late", Some(0))).await, Acted::TooLate);
-    assert_eq!(act(&store, rules("two", None)).await, Acted::Done { rules: 2 });
-    let in_force = store.alerts.rules(None).await.unwrap().unwrap();
+    assert_eq!(act(&store, rules("two", None)).await, Acted::Done { version: 2 });
+    // Runbooks have versions of their own.
+    let runbooks = Deed::Put {
+        book: Book::Runbooks,
+        text: "three".to_owned(),
+        note: String::new(),
+        expected: Some(0),
+    };
+    assert_eq!(act(&store, runbooks).await, Acted::Done { version: 1 });
+    let edition = async |book, version| store.alerts.edition(book, version).await.unwrap();
+    let in_force = edition(Book::Rules, None).await.unwrap();
     assert_eq!((in_force.version, in_force.text.as_str()), (2, "two"));
-    assert_eq!(store.alerts.rules(Some(1)).await.unwrap().unwrap().text, "one");
-    assert_eq!(store.alerts.rules(Some(3)).await.unwrap(), None);
+    assert_eq!(edition(Book::Rules, Some(1)).await.unwrap().text, "one");
+    assert_eq!(edition(Book::Rules, Some(3)).await, None);
+    assert_eq!(edition(Book::Runbooks, Some(1)).await.unwrap().text, "three");
     let board = store.alerts.board(None, at(0)).await.unwrap().unwrap();
     assert_eq!(board.rules, Some(in_force));
-    whole_log(&store, 2).await;
+    assert_eq!(board.runbooks.unwrap().text, "three");
+    whole_log(&store, 3).await;
+}
+
+pub(crate) async fn a_run_is_there_once_and_outlasts_its_incident(store: Both) {
+    let id = Uuid::from_u128(1);
+    let run = |content: Value, is_over| Run {
+        incident: id,
+        runbook: "backup".to_owned(),
+        is_over,
+        content,
+    };
+    let direct = |before: Value| Deed::Direct {
+        direction: Direction::Apply,
+        run: run(json!({"by": "ann"}), false),
+        before,
+    };
+    assert_eq!(act(&store, direct(Value::Null)).await, Acted::Unknown);
+    let mut begun = firing(0, 1, "a");
+    begun.runs.push(run(json!({"by": null}), false));
+    store.alerts.advance(&begun).await.unwrap();
+    assert_eq!(act(&store, direct(json!({"other": 1}))).await, Acted::TooLate);
+    assert_eq!(
+        act(&store, direct(json!({"by": null}))).await,
+        Acted::Done { version: 0 }
+    );
+    assert_eq!(
+        act(&store, direct(json!({"by": null}))).await,
+        Acted::TooLate,
+        "a second click finds it under way"
+    );
+    store.alerts.advance(&resolved(2, 1, "a")).await.unwrap();
+    let board = store.alerts.board(None, at(0)).await.unwrap().unwrap();
+    assert_eq!(
+        (board.open, board.runs),
+        (vec![], vec![run(json!({"by": "ann"}), false)])
+    );
+    let ended = Advance {
+        revision: board.revision,
+        runs: vec![run(json!({"done": 1}), true)],
+        ..Advance::default()
+    };
+    store.alerts.advance(&ended).await.unwrap();
+    let board = store.alerts.board(None, at(0)).await.unwrap().unwrap();
+    assert_eq!(board.runs, []);
+    assert_eq!(
+        store.alerts.runs(id).await.unwrap(),
+        [run(json!({"done": 1}), true)]
+    );
+    assert_eq!(
+        act(&store, direct(json!({"done": 1}))).await,
+        Acted::TooLate,
+        "it is over"
+    );
+    let (_, timeline) = store.alerts.incident(id).await.unwrap().unwrap();
+    assert!(
+        timeline
+            .iter()
+            .any(|line| line.text == "runbook backup is to be applied")
+    );
+    whole_log(&store, 1).await;
 }
 
 pub(crate) async fn a_lease_is_kept_by_who_holds_it(store: Both) {

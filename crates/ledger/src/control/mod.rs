@@ -7,6 +7,7 @@ mod audit;
 mod digest;
 mod editor;
 mod follow;
+mod look_up;
 mod settings;
 mod write;
 
@@ -20,6 +21,7 @@ pub use audit::{AuditEntry, Audited, verify};
 pub use digest::{Digest, InvalidDigest};
 pub use editor::{ChangeError, Editor, Imported};
 pub use follow::{Follower, POLL};
+pub use look_up::{policy_named, was_changed_by};
 pub(crate) use settings::Settings;
 pub(crate) use write::Draft;
 pub use write::Write;

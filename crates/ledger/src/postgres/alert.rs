@@ -15,7 +15,8 @@ use super::value::text;
 use super::{PostgresLedger, READ_LIMIT, TRIES, WRITE_LIMIT, control, delivery};
 use crate::alert::plan::{self, Cell, Must, Step};
 use crate::alert::{
-    Act, Acted, Advance, Advanced, AlertStore, Board, Deed, Entry, Incident, Rules, Search, Silence, read,
+    Act, Acted, Advance, Advanced, AlertStore, Board, Book, Edition, Entry, Incident, Run, Search, Silence,
+    read,
 };
 use crate::control::AuditEntry;
 use crate::error::LedgerError;
@@ -99,27 +100,29 @@ async fn advance(
     })
 }
 
-/// The version of the rules in force; 0 when there are none.
-async fn rules_version(connection: &mut PgConnection, failure: &Failure) -> Result<u64, Setback> {
-    let row = question(read::RULES_IN_FORCE, &[])
+/// The version of the document in force; 0 when there is none.
+async fn version_of(connection: &mut PgConnection, failure: &Failure, book: Book) -> Result<u64, Setback> {
+    let row = question(read::in_force(book), &[])
         .fetch_optional(connection)
         .await
         .map_err(|error| failure.setback(READ, error))?;
-    let rules = row.map(|row| read::rules(&row)).transpose()?;
-    Ok(rules.map_or(0, |rules| rules.version))
+    let edition = row.map(|row| read::edition(&row)).transpose()?;
+    Ok(edition.map_or(0, |edition| edition.version))
 }
 
 async fn act(connection: &mut PgConnection, failure: &Failure, act: &Act) -> Result<Acted, Setback> {
     let during = |error| failure.setback(WRITE, error);
     let mut transaction = connection.begin().await.map_err(during)?;
     lock(&mut transaction, failure).await?;
-    let rules = rules_version(&mut transaction, failure).await?;
-    let expected = match act.deed {
-        Deed::Rules { expected, .. } => expected,
-        _ => None,
+    let (version, stale) = match act.puts() {
+        Some((book, expected)) => {
+            let before = version_of(&mut transaction, failure, book).await?;
+            let stale = expected.is_some_and(|expected| expected != before);
+            (before.saturating_add(1), stale)
+        }
+        None => (0, false),
     };
-    let stale = expected.is_some_and(|expected| expected != rules);
-    if stale || !carry_out(&mut transaction, failure, &plan::act(act, rules)).await? {
+    if stale || !carry_out(&mut transaction, failure, &plan::act(act, version)).await? {
         let known = match plan::named(act) {
             Some(step) => question(step.statement, &step.cells)
                 .fetch_optional(&mut *transaction)
@@ -137,15 +140,14 @@ async fn act(connection: &mut PgConnection, failure: &Failure, act: &Act) -> Res
         .await
         .map_err(during)?;
     let revision: i64 = row.try_get("revision").map_err(during)?;
-    let rules = plan::rules_after(act, rules);
-    let draft = act.draft(rules, u64::try_from(revision).unwrap_or(0));
+    let draft = act.draft(version, u64::try_from(revision).unwrap_or(0));
     let last = control::last_entry(&mut transaction).await?;
     control::insert_entry(&mut transaction, &AuditEntry::follow(last, &draft))
         .await
         .map_err(during)?;
     raise(&mut transaction, failure).await?;
     transaction.commit().await.map_err(during)?;
-    Ok(Acted::Done { rules })
+    Ok(Acted::Done { version })
 }
 
 /// Reads all rows of a statement.
@@ -185,13 +187,27 @@ async fn board(
     let silences = (read::ACTIVE_SILENCES, [Cell::from(now)]);
     let board = Board {
         revision,
-        rules: rows(&mut snapshot, failure, (read::RULES_IN_FORCE, &[]), read::rules)
-            .await?
-            .pop(),
+        rules: rows(
+            &mut snapshot,
+            failure,
+            (read::in_force(Book::Rules), &[]),
+            read::edition,
+        )
+        .await?
+        .pop(),
+        runbooks: rows(
+            &mut snapshot,
+            failure,
+            (read::in_force(Book::Runbooks), &[]),
+            read::edition,
+        )
+        .await?
+        .pop(),
         instances: rows(&mut snapshot, failure, (read::INSTANCES, &[]), read::instance).await?,
         groups: rows(&mut snapshot, failure, (read::GROUPS, &[]), read::group).await?,
         silences: rows(&mut snapshot, failure, (silences.0, &silences.1), read::silence).await?,
         open: rows(&mut snapshot, failure, (read::OPEN, &[]), read::incident).await?,
+        runs: rows(&mut snapshot, failure, (read::RUNS_UNDER_WAY, &[]), read::run).await?,
     };
     snapshot.rollback().await.map_err(during)?;
     Ok(Some(board))
@@ -317,9 +333,14 @@ impl AlertStore for PostgresLedger {
         Box::pin(self.read_alerts((read::SILENCES, cells), read::silence))
     }
 
-    fn rules(&self, version: Option<u64>) -> Answer<'_, Option<Rules>> {
-        let asked = read::rules_of(version);
-        Box::pin(async move { Ok(self.read_alerts(asked, read::rules).await?.into_iter().next()) })
+    fn runs(&self, incident: Uuid) -> Answer<'_, Vec<Run>> {
+        let asked = (read::RUNS, vec![Cell::Text(incident.to_string())]);
+        Box::pin(self.read_alerts(asked, read::run))
+    }
+
+    fn edition(&self, book: Book, version: Option<u64>) -> Answer<'_, Option<Edition>> {
+        let asked = read::edition_of(book, version);
+        Box::pin(async move { Ok(self.read_alerts(asked, read::edition).await?.into_iter().next()) })
     }
 }
 

@@ -16,7 +16,7 @@ use super::failure::silent;
 use crate::error::{Cause, OpenError};
 
 /// Migrations in their order. Applied files are frozen.
-const MIGRATIONS: [(i64, &str, &str); 6] = [
+const MIGRATIONS: [(i64, &str, &str); 7] = [
     (
         1,
         "attempts and decisions",
@@ -46,6 +46,11 @@ const MIGRATIONS: [(i64, &str, &str); 6] = [
         6,
         "alerts",
         include_str!("../../../../migrations/postgres/0006_alerts.sql"),
+    ),
+    (
+        10,
+        "runbooks",
+        include_str!("../../../../migrations/postgres/0010_runbooks.sql"),
     ),
 ];
 

@@ -12,7 +12,8 @@ use super::failure::Failure;
 use super::{SqliteLedger, control, delivery};
 use crate::alert::plan::{self, Cell, Must, Step};
 use crate::alert::{
-    Act, Acted, Advance, Advanced, AlertStore, Board, Deed, Entry, Incident, Rules, Search, Silence, read,
+    Act, Acted, Advance, Advanced, AlertStore, Board, Book, Edition, Entry, Incident, Run, Search, Silence,
+    read,
 };
 use crate::control::AuditEntry;
 use crate::error::LedgerError;
@@ -91,20 +92,17 @@ async fn advance(
 async fn act(connection: &mut SqliteConnection, failure: &Failure, act: &Act) -> Result<Acted, LedgerError> {
     let during = |error| failure.during(WRITE, error);
     let mut transaction = connection.begin_with("begin immediate").await.map_err(during)?;
-    let in_force = rows(
-        &mut transaction,
-        failure,
-        (read::RULES_IN_FORCE, &[]),
-        read::rules,
-    )
-    .await?;
-    let rules = in_force.first().map_or(0, |rules| rules.version);
-    let expected = match act.deed {
-        Deed::Rules { expected, .. } => expected,
-        _ => None,
+    let (version, stale) = match act.puts() {
+        Some((book, expected)) => {
+            let in_force = (read::in_force(book), &[][..]);
+            let in_force = rows(&mut transaction, failure, in_force, read::edition).await?;
+            let before = in_force.first().map_or(0, |edition| edition.version);
+            let stale = expected.is_some_and(|expected| expected != before);
+            (before.saturating_add(1), stale)
+        }
+        None => (0, false),
     };
-    let stale = expected.is_some_and(|expected| expected != rules);
-    if stale || !carry_out(&mut transaction, failure, &plan::act(act, rules)).await? {
+    if stale || !carry_out(&mut transaction, failure, &plan::act(act, version)).await? {
         let known = match plan::named(act) {
             Some(step) => question(step.statement, &step.cells)
                 .fetch_optional(&mut *transaction)
@@ -117,15 +115,14 @@ async fn act(connection: &mut SqliteConnection, failure: &Failure, act: &Act) ->
         return Ok(if known { Acted::TooLate } else { Acted::Unknown });
     }
     let configuration = control::revision(&mut transaction, failure).await?;
-    let rules = plan::rules_after(act, rules);
-    let draft = act.draft(rules, configuration);
+    let draft = act.draft(version, configuration);
     let last = control::last_entry(&mut transaction, failure).await?;
     control::insert_entry(&mut transaction, &AuditEntry::follow(last, &draft))
         .await
         .map_err(during)?;
     raise(&mut transaction, failure).await?;
     transaction.commit().await.map_err(during)?;
-    Ok(Acted::Done { rules })
+    Ok(Acted::Done { version })
 }
 
 /// Reads all rows of a statement.
@@ -179,15 +176,30 @@ impl SqliteLedger {
         if known == Some(revision) {
             return Ok(None);
         }
-        let in_force = rows(&mut snapshot, failure, (read::RULES_IN_FORCE, &[]), read::rules).await?;
         let silences = (read::ACTIVE_SILENCES, [Cell::from(now)]);
         let board = Board {
             revision,
-            rules: in_force.into_iter().next(),
+            rules: rows(
+                &mut snapshot,
+                failure,
+                (read::in_force(Book::Rules), &[]),
+                read::edition,
+            )
+            .await?
+            .pop(),
+            runbooks: rows(
+                &mut snapshot,
+                failure,
+                (read::in_force(Book::Runbooks), &[]),
+                read::edition,
+            )
+            .await?
+            .pop(),
             instances: rows(&mut snapshot, failure, (read::INSTANCES, &[]), read::instance).await?,
             groups: rows(&mut snapshot, failure, (read::GROUPS, &[]), read::group).await?,
             silences: rows(&mut snapshot, failure, (silences.0, &silences.1), read::silence).await?,
             open: rows(&mut snapshot, failure, (read::OPEN, &[]), read::incident).await?,
+            runs: rows(&mut snapshot, failure, (read::RUNS_UNDER_WAY, &[]), read::run).await?,
         };
         snapshot.rollback().await.map_err(during)?;
         Ok(Some(board))
@@ -240,9 +252,14 @@ impl AlertStore for SqliteLedger {
         Box::pin(self.read_alerts((read::SILENCES, cells), read::silence))
     }
 
-    fn rules(&self, version: Option<u64>) -> Answer<'_, Option<Rules>> {
-        let asked = read::rules_of(version);
-        Box::pin(async move { Ok(self.read_alerts(asked, read::rules).await?.into_iter().next()) })
+    fn runs(&self, incident: Uuid) -> Answer<'_, Vec<Run>> {
+        let asked = (read::RUNS, vec![Cell::Text(incident.to_string())]);
+        Box::pin(self.read_alerts(asked, read::run))
+    }
+
+    fn edition(&self, book: Book, version: Option<u64>) -> Answer<'_, Option<Edition>> {
+        let asked = read::edition_of(book, version);
+        Box::pin(async move { Ok(self.read_alerts(asked, read::edition).await?.into_iter().next()) })
     }
 }
 

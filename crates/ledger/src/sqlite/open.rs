@@ -18,7 +18,7 @@ use crate::error::OpenError;
 const APPLICATION_ID: i64 = 0x5059_5254;
 
 /// Migrations in their order. Applied files are frozen.
-const MIGRATIONS: [(i64, &str, &str); 6] = [
+const MIGRATIONS: [(i64, &str, &str); 7] = [
     (
         1,
         "attempts and decisions",
@@ -48,6 +48,11 @@ const MIGRATIONS: [(i64, &str, &str); 6] = [
         6,
         "alerts",
         include_str!("../../../../migrations/sqlite/0006_alerts.sql"),
+    ),
+    (
+        10,
+        "runbooks",
+        include_str!("../../../../migrations/sqlite/0010_runbooks.sql"),
     ),
 ];
 

@@ -77,7 +77,7 @@ fn check(file: &Path, runbooks: Option<&Path>, out: &mut impl Write) -> anyhow::
 }
 
 /// What rules and runbooks say of each other that is not there.
-fn strangers(rules: &Rules, runbooks: &Runbooks) -> Vec<String> {
+pub(crate) fn strangers(rules: &Rules, runbooks: &Runbooks) -> Vec<String> {
     let mut found = Vec::new();
     for rule in &rules.list {
         if let Some(named) = &rule.runbook

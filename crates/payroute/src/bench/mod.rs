@@ -177,7 +177,7 @@ async fn start(data: &Path, telemetry: &telemetry::Guard) -> anyhow::Result<(Soc
         guard: Guard::default(),
         receivers: Arc::default(),
         notices: None,
-        alert_rules: domain::alert::Rules::default(),
+        books: crate::evaluating::Books::default(),
         guarded: ByDefault::Nobody,
         token_ttl: SignedDuration::from_hours(1),
         snapshot_every: Duration::from_millis(250),

@@ -51,7 +51,7 @@ pub(super) fn setup(world: &World, folder: &Path) -> anyhow::Result<Setup> {
         guard: Guard::new(None),
         receivers: Arc::default(),
         notices: None,
-        alert_rules: domain::alert::Rules::default(),
+        books: crate::evaluating::Books::default(),
         guarded: ByDefault::Nobody,
         token_ttl: SignedDuration::from_hours(1),
         snapshot_every: SNAPSHOT_EVERY,

@@ -4,11 +4,10 @@ use std::sync::Arc;
 
 use alerter::dispatch::{Dispatcher, Parts};
 use alerter::receivers::Receivers;
-use domain::alert::Rules;
 
 use super::stores::Stores;
 use super::watching::Watching;
-use crate::evaluating::{Sources, evaluator};
+use crate::evaluating::{Books, Sources, evaluator};
 use crate::running::Running;
 use crate::serving::SENDING;
 
@@ -32,7 +31,7 @@ pub(super) fn evaluate(
     running: &mut Running,
     stores: &Stores,
     watching: &Watching,
-    rules: Rules,
+    books: Books,
     receivers: &Arc<Receivers>,
 ) {
     let sources = Sources {
@@ -42,6 +41,6 @@ pub(super) fn evaluate(
         catalogue: stores.catalogue.clone(),
         clock: Arc::clone(&stores.clock),
     };
-    let evaluator = evaluator(sources, rules, receivers);
+    let evaluator = evaluator(sources, books, receivers);
     running.spawn(|stop| evaluator.run(stop));
 }

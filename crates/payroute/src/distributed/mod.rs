@@ -20,10 +20,11 @@ use telemetry::listen::bind;
 use telemetry::probes::Readiness;
 use tokio::net::TcpListener;
 
+use crate::evaluating::Books;
 use crate::listening::{access, guard};
 use crate::running::{PROBES, Running};
 use crate::settings::Settings;
-use crate::{evaluating, notice_files, receiver_files};
+use crate::{notice_files, receiver_files};
 
 pub(crate) use stores::{ledger_settings, open_for_tools};
 
@@ -128,9 +129,9 @@ pub(crate) async fn start(
         None
     };
     if let Some(watching) = watching.as_ref().filter(|_| services.alerter) {
-        let rules = evaluating::rules(folder)?;
+        let books = Books::of_folder(folder, &receivers)?;
         running.stage("the evaluation of alerts", None);
-        alerter::evaluate(&mut running, &stores, watching, rules, &receivers);
+        alerter::evaluate(&mut running, &stores, watching, books, &receivers);
     }
     if let Some(watching) = watching.as_ref().filter(|_| services.router) {
         let notices = notice_files::load(folder, services.alerter.then_some(&*receivers))?;
