@@ -22,6 +22,7 @@ mod incidents;
 mod limits;
 mod markdown;
 mod payments;
+mod plans;
 mod policies;
 mod problem;
 mod routes;

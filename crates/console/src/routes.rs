@@ -13,7 +13,7 @@ use utoipa_axum::router::OpenApiRouter;
 use crate::problem::{Kind, Problem};
 use crate::{
     Desk, Parts, alerts, audit, breakers, card_numbers, channels, codes, compensation, deliveries, health,
-    incidents, limits, payments, policies, runbooks, suspensions,
+    incidents, limits, payments, plans, policies, runbooks, suspensions,
 };
 
 /// Room around a document of the largest size.
@@ -33,6 +33,7 @@ fn api() -> OpenApiRouter<Desk> {
         .merge(alerts::routes())
         .merge(incidents::routes())
         .merge(runbooks::routes())
+        .merge(plans::routes())
         .merge(deliveries::routes())
         .merge(audit::routes());
     OpenApiRouter::new().nest("/api/v1", resources)

@@ -14,6 +14,7 @@ use domain::clock::ManualClock;
 use domain::snapshot::HealthSnapshot;
 use domain::window::Windows;
 use jiff::Timestamp;
+use ledger::alert::{Advance, Advanced, AlertStore, Incident, Run};
 use ledger::control::{ControlStore, Editor};
 use ledger::{Ledger, ObservationSource, SqliteLedger, SqliteSettings};
 use payroute_console::{Kind, Parts, openapi, routes};
@@ -29,6 +30,7 @@ const NOW: &str = "2026-05-02T12:00:00Z";
 /// The API on a ledger of its own, for an operator, a reader and whoever else.
 struct Plane {
     api: Router,
+    alerts: Arc<dyn AlertStore>,
     _data: TempDir,
 }
 
@@ -59,13 +61,14 @@ impl Plane {
         ];
         let tokens = tokens.map(|(name, token, scopes)| Tokens::line(name, token, scopes));
         let snapshot = HealthSnapshot::take(1, now, &Windows::default(), []);
+        let alerts = Arc::clone(&ledger) as Arc<dyn AlertStore>;
         let parts = Parts {
             control,
             deliveries: Arc::clone(&ledger) as _,
             receivers: Arc::from(["chat".to_owned()]),
             observations: Arc::clone(&ledger) as Arc<dyn ObservationSource>,
             cases: Arc::clone(&ledger) as _,
-            alerts: Arc::clone(&ledger) as _,
+            alerts: Arc::clone(&alerts),
             ledger: ledger as Arc<dyn Ledger>,
             live: Arc::new(Live::new(Brain::new(Params::default()), snapshot)),
             catalogue,
@@ -74,6 +77,7 @@ impl Plane {
         };
         Self {
             api: routes(parts),
+            alerts,
             _data: data,
         }
     }
@@ -501,4 +505,91 @@ async fn runbooks_are_put_into_force_by_version_and_a_wrong_one_is_refused_with_
     );
     let audit = plane.get("/audit").await;
     assert_eq!(audit[0]["action"], "activate_runbooks");
+}
+
+/// Opens an incident with a runbook that waits for somebody's word.
+async fn offer(plane: &Plane) -> uuid::Uuid {
+    let text = "version: 1
+runbooks:
+  - name: leave
+    on: [Down]
+    run: on_approval
+    steps:
+      - {suspend: {channel: '{channel}', issuer: boc}, for: 30m}
+      - {activate_policy: standby, for: 2h}
+";
+    let runbooks = domain::runbook::Runbooks::load(text, "runbooks.yaml", None).unwrap();
+    let labels = [("channel".into(), "icbc_direct".into())].into();
+    let itself = domain::control::Actor::new("runbook leave").unwrap();
+    let course = domain::runbook::Course::begin(&runbooks.list[0], &labels, &itself);
+    let incident = Incident {
+        id: uuid::Uuid::from_u128(7),
+        fingerprint: "f".to_owned(),
+        rule: "Down".to_owned(),
+        severity: "critical".to_owned(),
+        labels: [("channel".to_owned(), "icbc_direct".to_owned())].into(),
+        title: "icbc_direct is down".to_owned(),
+        generation: 1,
+        opened_at: NOW.parse().unwrap(),
+        resolved: None,
+        acknowledged: None,
+        closed: None,
+        impact: json!({}),
+        cause: String::new(),
+        lesson: String::new(),
+        tags: Vec::new(),
+    };
+    let id = incident.id;
+    let advance = Advance {
+        opened: vec![incident],
+        runs: vec![Run {
+            incident: id,
+            runbook: "leave".to_owned(),
+            is_over: false,
+            content: serde_json::to_value(course).unwrap(),
+        }],
+        ..Advance::default()
+    };
+    let done = plane.alerts.advance(&advance).await.unwrap();
+    assert_eq!(done, Advanced::Done { revision: 1 });
+    id
+}
+
+#[tokio::test]
+async fn a_runbook_that_is_offered_is_let_go_once_and_taken_back_once() {
+    let plane = Plane::new().await;
+    let id = offer(&plane).await;
+    let at_work = plane.get(&format!("/incidents/{id}/plans")).await;
+    let offered = &at_work[0];
+    assert_eq!(offered["state"], "offered");
+    assert_eq!(
+        offered["steps"],
+        json!([
+            {"state": "waiting", "text": "suspend channel icbc_direct, issuer boc", "ends_at": null},
+            {"state": "waiting", "text": "would not be done: no stored policy is called `standby`", "ends_at": null},
+        ])
+    );
+    let apply = format!("/incidents/{id}/plans/leave/apply");
+    assert_eq!(plane.call("rd", "POST", &apply, "").await.status, 403);
+    let applied = plane.call("op", "POST", &apply, "").await;
+    assert_eq!(
+        (
+            applied.status.as_u16(),
+            &applied.body["state"],
+            &applied.body["applied_by"]
+        ),
+        (200, &json!("applied"), &json!("olga"))
+    );
+    assert_eq!(plane.call("op", "POST", &apply, "").await.status, 409);
+    let revert = format!("/incidents/{id}/plans/leave/revert");
+    let reverted = plane.call("op", "POST", &revert, "").await;
+    assert_eq!(reverted.body["state"], "reverted");
+    assert_eq!(plane.call("op", "POST", &revert, "").await.status, 409);
+    let unknown = format!("/incidents/{id}/plans/other/apply");
+    assert_eq!(plane.call("op", "POST", &unknown, "").await.status, 404);
+    let audit = plane.get("/audit").await;
+    assert_eq!(
+        (&audit[0]["action"], &audit[1]["action"], &audit[1]["actor"]),
+        (&json!("revert_runbook"), &json!("apply_runbook"), &json!("olga"))
+    );
 }

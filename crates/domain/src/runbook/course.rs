@@ -151,6 +151,24 @@ impl Course {
         self.by.is_none() && self.back.is_none() && self.stages.contains(&Stage::Waiting)
     }
 
+    /// Somebody lets it go; whether it waited for that.
+    pub fn approve(&mut self, by: &Actor) -> bool {
+        let waits = self.is_offered();
+        if waits {
+            self.by = Some(by.clone());
+        }
+        waits
+    }
+
+    /// Somebody wants it taken back; whether there is anything to take back, or to leave undone.
+    pub fn take_back(&mut self, by: &Actor) -> bool {
+        let can = self.back.is_none() && !self.is_over();
+        if can {
+            self.back = Some(by.clone());
+        }
+        can
+    }
+
     /// Whether nothing of it is left to be done or to be ended.
     #[must_use]
     pub fn is_over(&self) -> bool {

@@ -2,6 +2,7 @@
 
 mod compensation;
 mod deliveries;
+mod incidents;
 mod show;
 
 use std::io::Write;
@@ -14,6 +15,7 @@ use serde_json::{Value, json};
 
 use compensation::CompensationCommand;
 use deliveries::{DeliveryCommand, ReceiverCommand};
+use incidents::IncidentCommand;
 
 /// What there is to do with the control plane.
 #[derive(Debug, Subcommand)]
@@ -145,6 +147,12 @@ pub(crate) enum PlaneCommand {
         #[command(subcommand)]
         command: CompensationCommand,
     },
+    /// Look at what runbooks do about incidents, let one go, or take it back
+    Incident {
+        /// What about them
+        #[command(subcommand)]
+        command: IncidentCommand,
+    },
     /// Look at the receivers of alerts, events and notices, or try one
     Receiver {
         /// What about them.
@@ -233,6 +241,7 @@ impl Plane {
                 show::unmapped_codes(out, &codes)?;
             }
             PlaneCommand::Compensation { command } => self.compensation(command, out).await?,
+            PlaneCommand::Incident { command } => self.incident(command, out).await?,
             PlaneCommand::Audit { verify: false } => show::audit(out, &self.get("/audit").await?)?,
             PlaneCommand::Audit { verify: true } => show::verified(out, &self.get("/audit/verify").await?)?,
             PlaneCommand::Receiver { command } => self.receiver(command, out).await?,
