@@ -233,7 +233,7 @@ impl Desk {
 }
 
 fn shown(stage: &Stage, step: &Step, waiting: String) -> AtStep {
-    let (state, text, ends_at) = match stage {
+    let (word, text, ends_at) = match stage {
         Stage::Waiting => ("waiting", waiting, None),
         Stage::Making { planned, .. } => ("making", planned.words.clone(), Some(planned.ends_at)),
         Stage::Made(made) => ("made", made.planned.words.clone(), Some(made.planned.ends_at)),
@@ -248,5 +248,9 @@ fn shown(stage: &Stage, step: &Step, waiting: String) -> AtStep {
         Stage::Ending { made, .. } => ("ending", made.planned.words.clone(), Some(made.planned.ends_at)),
         Stage::Over { words, end } => ("over", format!("{words}: {end}"), None),
     };
-    AtStep { state, text, ends_at }
+    AtStep {
+        state: word,
+        text,
+        ends_at,
+    }
 }

@@ -4,4 +4,5 @@
 
 mod delivery;
 mod refusals;
+mod runbooks;
 mod support;
