@@ -1,8 +1,8 @@
 //! Quiet hours: the part of the day in which nobody is woken.
 
+use jiff::Timestamp;
 use jiff::civil::Time;
 use jiff::tz::TimeZone;
-use jiff::{SignedDuration, Timestamp};
 
 /// A part of every day, over midnight when it ends before it begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,23 +29,24 @@ impl QuietHours {
 
     /// The first time from `now` on at which it is not quiet.
     ///
-    /// Where clocks are put forward or back in the night, the end may not exist or be there twice: it is the first
-    /// moment after it then.
+    /// It comes when the clock shows the end, or when the clock is put past it or back before the beginning: on the
+    /// night that skips 02:30, what is quiet until then is quiet until 03:00.
     pub(super) fn end(self, now: Timestamp, timezone: &TimeZone) -> Timestamp {
         if !self.holds(now, timezone) {
             return now;
         }
         let today = timezone.to_datetime(now).date();
         let days = [Ok(today), today.tomorrow()];
-        let ends = days.into_iter().filter_map(|day| {
-            let end = timezone.to_timestamp(day.ok()?.to_datetime(self.to)).ok()?;
-            // Set back to a time that is quiet again, an end is passed twice: the later one counts.
-            let again = end.checked_add(SignedDuration::from_hours(1)).ok()?;
-            [end, again]
-                .into_iter()
-                .find(|end| *end > now && !self.holds(*end, timezone))
+        let shown = days.into_iter().flatten().flat_map(|day| {
+            let end = day.to_datetime(self.to);
+            let twice = || timezone.to_ambiguous_timestamp(end);
+            [twice().earlier(), twice().later()]
         });
-        ends.min().unwrap_or(now)
+        let put = timezone.following(now).next().map(|put| put.timestamp());
+        let ends = shown.flatten().chain(put);
+        ends.filter(|end| *end > now && !self.holds(*end, timezone))
+            .min()
+            .unwrap_or(now)
     }
 }
 
@@ -66,6 +67,7 @@ pub(super) fn time_of_day(text: &str) -> Result<Time, String> {
 
 #[cfg(test)]
 mod tests {
+    use jiff::SignedDuration;
     use proptest::prelude::*;
 
     use super::*;
@@ -104,10 +106,18 @@ mod tests {
         let berlin = |now| end(until_half_past_two, now, "Europe/Berlin");
         assert_eq!(
             berlin("2026-03-29T01:30:00+01:00"),
-            "2026-03-29T03:30:00",
+            "2026-03-29T03:00:00",
             "02:30 does not exist that day"
         );
         assert_eq!(berlin("2026-10-25T01:30:00+02:00"), "2026-10-25T02:30:00");
+        // At the second 02:10 it is quiet once more.
+        assert_eq!(berlin("2026-10-25T02:10:00+01:00"), "2026-10-25T02:30:00");
+        let from_half_past_two = quiet("02:30", "06:00");
+        assert_eq!(
+            end(from_half_past_two, "2026-10-25T02:45:00+02:00", "Europe/Berlin"),
+            "2026-10-25T02:00:00",
+            "the clock is put back before the beginning"
+        );
     }
 
     #[test]
@@ -123,7 +133,12 @@ mod tests {
         fn the_end_is_the_first_moment_that_is_not_quiet(
             from in 0..1_440_i64,
             length in 1..1_440_i64,
-            now in 1_700_000_000..1_800_000_000_i64,
+            // Half of them in a night in which the clocks of Berlin or New York are changed.
+            now in prop_oneof![
+                1_700_000_000..1_800_000_000_i64,
+                (prop::sample::select(&[1_743_296_400, 1_761_440_400, 1_741_503_600, 1_762_063_200][..]), -90_000..20_000_i64)
+                    .prop_map(|(change, aside)| change + aside),
+            ],
             zone in prop::sample::select(&["Asia/Shanghai", "Europe/Berlin", "America/New_York", "UTC"][..]),
         ) {
             let time = |minute: i64| time_of_day(&format!("{:02}:{:02}", minute / 60 % 24, minute % 60)).unwrap();
@@ -135,11 +150,13 @@ mod tests {
             prop_assert!(end.duration_since(now) <= SignedDuration::from_hours(25));
             prop_assert!(!quiet.holds(end, &timezone));
             if quiet.holds(now, &timezone) {
-                let earlier = |mins| end.checked_sub(SignedDuration::from_mins(mins)).unwrap();
-                // A time that the clock skips ends the quiet an hour later, and one that comes twice at its second.
-                let set = timezone.to_offset(earlier(120)) != timezone.to_offset(end);
-                let before = earlier(1);
-                prop_assert!(before < now || set || quiet.holds(before, &timezone));
+                let before = end.checked_sub(SignedDuration::from_secs(1)).unwrap();
+                prop_assert!(quiet.holds(before, &timezone));
+                let length = end.duration_since(now).as_secs();
+                for part in 0..16 {
+                    let between = SignedDuration::from_secs(length * part / 16);
+                    prop_assert!(quiet.holds(now.checked_add(between).unwrap(), &timezone));
+                }
             } else {
                 prop_assert_eq!(end, now);
             }
