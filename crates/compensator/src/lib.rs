@@ -15,12 +15,13 @@ mod unreported;
 use std::sync::Arc;
 use std::time::Duration;
 
+use domain::attempt::State;
 use domain::catalogue::Shared as SharedCatalogue;
 use domain::clock::SharedClock;
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use ledger::compensation::Cases;
 use ledger::control::ControlStore;
-use ledger::{Guards, Ledger, LedgerError};
+use ledger::{Guards, Ledger, LedgerError, NewDelivery};
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
@@ -65,10 +66,14 @@ pub struct Parts {
     pub clock: SharedClock,
 }
 
-/// Who makes what a request carries besides its attempt: whoever has the keys that receipts are signed with.
+/// Who makes what goes with a step besides the attempt: whoever has the keys that receipts are signed with, and the
+/// rules for customer notices.
 pub trait Clerk: Send + Sync + std::fmt::Debug {
     /// The papers of `attempt`, as it is now.
     fn papers(&self, attempt: &AttemptRecord) -> Papers;
+
+    /// What the customer is told when `attempt` comes to `state` at `at`.
+    fn notices(&self, attempt: &AttemptRecord, state: State, at: Timestamp) -> Vec<NewDelivery>;
 }
 
 /// The service.

@@ -73,7 +73,7 @@ impl Compensator {
         let attempt = dossier.as_ref().and_then(|it| it.attempt(&case.attempt));
         let step = match dossier.as_ref().zip(attempt) {
             Some((dossier, attempt)) => match dossier.reported_as(attempt) {
-                Some(reported) => as_reported(case, (attempt, reported), now),
+                Some(reported) => self.as_reported(case, (attempt, reported), now),
                 None => self.step(case, (dossier, attempt), now),
             },
             None => lost(case, now),
@@ -151,7 +151,7 @@ impl Compensator {
             }
             Next::Move(event, state) => {
                 request = None;
-                resolutions.push(change(attempt, state, because(event), now));
+                resolutions.push(self.change(attempt, state, because(event), now));
                 case.moved(state, now)
             }
             Next::TellReview => {
@@ -160,7 +160,7 @@ impl Compensator {
             }
             Next::Settle => {
                 let others = dossier.others_to_refund(&record.attempt).into_iter();
-                let refund = |it| change(it, State::RefundPending, because(Event::RefundOrdered), now);
+                let refund = |it| self.change(it, State::RefundPending, because(Event::RefundOrdered), now);
                 return Step {
                     kept: None,
                     resolutions: others.map(refund).collect(),
@@ -178,22 +178,43 @@ impl Compensator {
             next: step,
         }
     }
-}
 
-/// A submit that was reported after all: what stands for it follows the report, once that is settled.
-fn as_reported(
-    case: &CaseRecord,
-    (attempt, reported): (&AttemptRecord, &AttemptRecord),
-    now: Timestamp,
-) -> Step {
-    let state = State::from_name(&reported.verdict.state).filter(|state| !is_open(*state));
-    let Some(state) = state else {
-        return wait(case, now.checked_add(LOOK_AGAIN).unwrap_or(Timestamp::MAX));
-    };
-    Step {
-        kept: None,
-        resolutions: vec![change(attempt, state, "it was reported after all", now)],
-        next: Next::Settle,
+    /// A submit that was reported after all: what stands for it follows the report, once that is settled. The customer
+    /// was told of the report.
+    fn as_reported(
+        &self,
+        case: &CaseRecord,
+        (attempt, reported): (&AttemptRecord, &AttemptRecord),
+        now: Timestamp,
+    ) -> Step {
+        let state = State::from_name(&reported.verdict.state).filter(|state| !is_open(*state));
+        let Some(state) = state else {
+            return wait(case, now.checked_add(LOOK_AGAIN).unwrap_or(Timestamp::MAX));
+        };
+        let change = Resolution {
+            notices: Vec::new(),
+            ..self.change(attempt, state, "it was reported after all", now)
+        };
+        Step {
+            kept: None,
+            resolutions: vec![change],
+            next: Next::Settle,
+        }
+    }
+
+    /// The change of `attempt` into `to`, with what the customer is told of it.
+    fn change(&self, attempt: &AttemptRecord, to: State, because: &'static str, at: Timestamp) -> Resolution {
+        Resolution {
+            merchant: attempt.merchant.clone(),
+            attempt: attempt.attempt.clone(),
+            from_state: attempt.verdict.state.clone(),
+            to_state: to.as_str().to_owned(),
+            class: None,
+            source: SOURCE.to_owned(),
+            content: serde_json::json!({ "because": because }),
+            at,
+            notices: self.parts.clerk.notices(attempt, to, at),
+        }
     }
 }
 
@@ -213,21 +234,6 @@ fn wait(case: &CaseRecord, until: Timestamp) -> Step {
 fn lost(case: &CaseRecord, now: Timestamp) -> Step {
     tracing::error!(merchant = %case.merchant, attempt = %case.attempt, "the attempt of a case is not in the ledger");
     wait(case, now.checked_add(LOST_FOR).unwrap_or(Timestamp::MAX))
-}
-
-/// The change of `attempt` into `to`.
-fn change(attempt: &AttemptRecord, to: State, because: &'static str, at: Timestamp) -> Resolution {
-    Resolution {
-        merchant: attempt.merchant.clone(),
-        attempt: attempt.attempt.clone(),
-        from_state: attempt.verdict.state.clone(),
-        to_state: to.as_str().to_owned(),
-        class: None,
-        source: SOURCE.to_owned(),
-        content: serde_json::json!({ "because": because }),
-        at,
-        notices: Vec::new(),
-    }
 }
 
 /// Why, for people who read the history.

@@ -6,9 +6,8 @@ use domain::attempt::{self, Claim, Event, Source, State as AttemptState};
 use domain::id::{AttemptId, MerchantId};
 use domain::outcome::OutcomeClass;
 use jiff::Timestamp;
-use ledger::Batch;
-use ledger::attempt::{AttemptRecord, Resolution, Resolved};
-use ledger::compensation::{CaseRecord, Filter};
+use ledger::attempt::{AttemptRecord, Resolution};
+use ledger::compensation::{self, CaseRecord, Filter, Finished};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
@@ -148,7 +147,7 @@ async fn show(
 
 /// Settle an attempt by hand
 ///
-/// Who decided and why is in the history of the payment. What follows, such as a refund, follows by itself.
+/// Who decided and why is in the history of the payment, and in the audit log. What follows, such as a refund, follows by itself.
 #[utoipa::path(post, path = "/compensation/{merchant}/{attempt}/resolve", tag = "compensation",
     request_body = Decided,
     params(("merchant" = String, Path), ("attempt" = String, Path)),
@@ -171,6 +170,7 @@ async fn resolve(
     if from == to {
         return Ok(Json(Settled { state: to.as_str() }));
     }
+    let at = desk.clock.now();
     let resolution = Resolution {
         merchant,
         attempt,
@@ -179,21 +179,21 @@ async fn resolve(
         class: to.was_charged().then_some(OutcomeClass::Success),
         source: Source::Operator.as_str().to_owned(),
         content: serde_json::json!({ "by": by.as_str(), "because": reason }),
-        at: desk.clock.now(),
-        notices: Vec::new(),
+        at,
+        notices: desk.herald.notices(&record, to, at),
     };
-    let batch = Batch {
-        resolutions: vec![resolution],
-        ..Batch::default()
+    tracing::info!(by = by.as_str(), %to, "an attempt is settled by hand");
+    let decision = compensation::Decision {
+        resolution,
+        by,
+        reason: reason.to_owned(),
     };
-    let committed = desk.ledger.commit(&batch).await?;
-    if committed.resolutions.first() != Some(&Resolved::Applied) {
+    if desk.cases.decide(&decision).await? == Finished::Lost {
         return Err(Problem::new(
             Kind::Conflict,
             "the attempt changed meanwhile; look at it again",
         ));
     }
-    tracing::info!(by = by.as_str(), %to, "an attempt was settled by hand");
     Ok(Json(Settled { state: to.as_str() }))
 }
 

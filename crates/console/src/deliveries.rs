@@ -65,6 +65,9 @@ struct Delivery {
     /// When it was written.
     #[schema(value_type = String, format = DateTime)]
     created_at: Timestamp,
+    /// When it is sent or tried next, or was last.
+    #[schema(value_type = String, format = DateTime)]
+    due_at: Timestamp,
     /// How often it was tried.
     attempts: u32,
     /// The last answer's HTTP status.
@@ -86,6 +89,7 @@ impl From<Record> for Delivery {
             class: record.class.as_str(),
             state: record.state.as_str(),
             created_at: record.created_at,
+            due_at: record.due_at,
             attempts: record.attempts,
             last_status: record.last_status,
             last_error: record.last_error,

@@ -33,18 +33,26 @@ mod suspensions;
 use std::sync::Arc;
 
 use access::Guard;
+use domain::attempt::State;
 use domain::catalogue::Shared as SharedCatalogue;
 use domain::clock::SharedClock;
-use ledger::Deliveries;
+use jiff::Timestamp;
 use ledger::alert::AlertStore;
+use ledger::attempt::AttemptRecord;
 use ledger::compensation::Cases;
 use ledger::control::{ControlStore, Editor};
-use ledger::{Ledger, ObservationSource};
+use ledger::{Deliveries, Ledger, NewDelivery, ObservationSource};
 use stats::live::Live;
 
 pub use problem::{Kind, Problem};
 pub use routes::{openapi, routes};
 pub use server::serve;
+
+/// Who knows what customers are told.
+pub trait Herald: Send + Sync + std::fmt::Debug {
+    /// What the customer is told when a person brings `attempt` to `state` at `at`.
+    fn notices(&self, attempt: &AttemptRecord, state: State, at: Timestamp) -> Vec<NewDelivery>;
+}
 
 /// What the control plane works with.
 #[derive(Clone, Debug)]
@@ -63,6 +71,8 @@ pub struct Parts {
     pub deliveries: Arc<dyn Deliveries>,
     /// The names of the receivers of the configuration.
     pub receivers: Arc<[String]>,
+    /// What customers are told of what a person decides.
+    pub herald: Arc<dyn Herald>,
     /// Where health is read.
     pub live: Arc<Live>,
     /// What is known of providers.
@@ -83,6 +93,7 @@ pub(crate) struct Desk {
     pub(crate) alerts: Arc<dyn AlertStore>,
     pub(crate) deliveries: Arc<dyn Deliveries>,
     pub(crate) receivers: Arc<[String]>,
+    pub(crate) herald: Arc<dyn Herald>,
     pub(crate) live: Arc<Live>,
     pub(crate) clock: SharedClock,
     pub(crate) guard: Guard,
@@ -99,6 +110,7 @@ impl Desk {
             alerts: parts.alerts,
             deliveries: parts.deliveries,
             receivers: parts.receivers,
+            herald: parts.herald,
             live: parts.live,
             clock,
             guard: parts.guard,

@@ -21,6 +21,19 @@ pub enum Message {
     Notice(Notice),
 }
 
+impl Message {
+    /// Whether it is too late at `now` to send it.
+    #[must_use]
+    pub fn is_too_late(&self, now: Timestamp) -> bool {
+        let not_after = match self {
+            Self::Page(_) => None,
+            Self::Event(event) => event.not_after,
+            Self::Notice(notice) => notice.not_after,
+        };
+        not_after.is_some_and(|last| last < now)
+    }
+}
+
 /// Whether what the page tells of is going on or over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -165,6 +178,9 @@ pub struct Event {
     pub at: Timestamp,
     /// The rest.
     pub data: serde_json::Value,
+    /// After this it is not sent any more; `None`: however late.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_after: Option<Timestamp>,
 }
 
 /// A message to a customer, by a template that the vendor has approved.
@@ -180,6 +196,9 @@ pub struct Notice {
     /// Where a touch on it leads, at vendors that have that.
     #[serde(default)]
     pub link: Option<String>,
+    /// After this it is not sent any more; `None`: however late.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_after: Option<Timestamp>,
 }
 
 /// A customer's telephone number or open id. Personal data: stored and sent, never printed.
@@ -218,6 +237,7 @@ mod tests {
             template: "SMS_1".to_owned(),
             parameters: BTreeMap::new(),
             link: None,
+            not_after: Some(Timestamp::UNIX_EPOCH),
         });
         let stored = serde_json::to_string(&notice).unwrap();
         assert_eq!(serde_json::from_str::<Message>(&stored).unwrap(), notice);

@@ -22,6 +22,7 @@ use ledger::{Limits, SqliteLedger, SqliteSettings, Writer};
 use monitor::Monitor;
 use router::adopt::Adopter;
 use router::guarded::ByDefault;
+use router::notice::Teller;
 use router::routing::{Parts, Routing};
 use router::server::Services;
 use router::token::Keyring;
@@ -31,7 +32,7 @@ use telemetry::probes::Readiness;
 use tokio::net::TcpListener;
 
 use crate::catalogue_files::CatalogueFiles;
-use crate::clerk::Clerk;
+use crate::clerk::{Clerk, Herald};
 use crate::evaluating::{Books, Sources, evaluator};
 use crate::running::{GRPC, IN_FLIGHT, PROBES, REST, Running};
 use crate::serving::{self, SENDING};
@@ -103,18 +104,16 @@ pub(crate) async fn start(
     let ledger = open_ledger(&setup.ledger).await?;
     let mut brain = Brain::new(Params::default());
     let (shop, control) = open_shop(&setup, &ledger, &mut brain).await?;
-    let live = Arc::new(Live::new(
-        brain,
-        HealthSnapshot::take(0, setup.clock.now(), &Windows::default(), []),
-    ));
+    let live = nothing_seen(brain, &setup.clock);
     let monitor = monitor(&setup, &ledger, &live).await?;
     let (publisher, consumer) = stream(CAPACITY);
     let outcomes = publisher.clone();
     let writer = Writer::spawn(Arc::clone(&ledger) as _, Limits::default(), move |record| {
         serving::publish(&outcomes, record);
     });
-    let plane = plane(&setup, &ledger, &live);
-    let compensator = compensator(&setup, &ledger);
+    let teller = Teller::new(setup.notices.clone(), setup.catalogue.clone());
+    let plane = plane(&setup, &ledger, &live, teller.clone());
+    let compensator = compensator(&setup, &ledger, teller.clone());
     let dispatcher = dispatcher(&setup, &ledger);
     let evaluator = alerting(&setup, &ledger, &live);
     let routing = Routing::new(Parts {
@@ -131,7 +130,7 @@ pub(crate) async fn start(
         rng: rand::make_rng(),
         guarding: serving::guarding(Arc::clone(&ledger) as _, setup.guarded)?,
     })?;
-    let routing = Arc::new(routing.telling(setup.notices.clone()));
+    let routing = Arc::new(routing.telling(teller));
 
     let mut running = Running::new(Readiness::until(&[]));
     running.addresses = vec![(GRPC, grpc), (PROBES, admin)];
@@ -173,6 +172,12 @@ pub(crate) async fn start(
     Ok(running)
 }
 
+/// `brain` beside the health of channels that nobody has used yet.
+fn nothing_seen(brain: Brain, clock: &SharedClock) -> Arc<Live> {
+    let health = HealthSnapshot::take(0, clock.now(), &Windows::default(), []);
+    Arc::new(Live::new(brain, health))
+}
+
 /// The monitor, which has counted what the ledger has of the time before.
 async fn monitor(setup: &Setup, ledger: &SqliteLedger, live: &Arc<Live>) -> anyhow::Result<Monitor> {
     let mut monitor = Monitor::new(Arc::clone(live), Arc::clone(&setup.clock));
@@ -207,14 +212,14 @@ fn send(running: &mut Running, dispatcher: Dispatcher) {
 }
 
 /// Settles what is unknown.
-fn compensator(setup: &Setup, ledger: &Arc<SqliteLedger>) -> Compensator {
+fn compensator(setup: &Setup, ledger: &Arc<SqliteLedger>, teller: Teller) -> Compensator {
     Compensator::new(compensator::Parts {
         cases: Arc::clone(ledger) as _,
         ledger: Arc::clone(ledger) as _,
         guards: Arc::clone(ledger) as _,
         control: Arc::clone(ledger) as _,
         catalogue: setup.catalogue.clone(),
-        clerk: Arc::new(Clerk::new(setup.keyring.clone(), setup.catalogue.clone())),
+        clerk: Arc::new(Clerk::new(setup.keyring.clone(), setup.catalogue.clone(), teller)),
         receiver: setup.compensation_receiver.clone(),
         clock: Arc::clone(&setup.clock),
     })
@@ -236,7 +241,7 @@ fn alerting(setup: &Setup, ledger: &Arc<SqliteLedger>, live: &Arc<Live>) -> Opti
 }
 
 /// What the control plane works with.
-fn plane(setup: &Setup, ledger: &Arc<SqliteLedger>, live: &Arc<Live>) -> console::Parts {
+fn plane(setup: &Setup, ledger: &Arc<SqliteLedger>, live: &Arc<Live>, teller: Teller) -> console::Parts {
     console::Parts {
         control: Arc::clone(ledger) as _,
         cases: Arc::clone(ledger) as _,
@@ -245,6 +250,7 @@ fn plane(setup: &Setup, ledger: &Arc<SqliteLedger>, live: &Arc<Live>) -> console
         alerts: Arc::clone(ledger) as _,
         deliveries: Arc::clone(ledger) as _,
         receivers: setup.receivers.names().map(ToOwned::to_owned).collect(),
+        herald: Arc::new(Herald(teller)),
         live: Arc::clone(live),
         catalogue: setup.catalogue.clone(),
         clock: Arc::clone(&setup.clock),

@@ -13,7 +13,7 @@ pub mod guarded;
 mod headers;
 pub mod health;
 mod meter;
-mod notice;
+pub mod notice;
 mod observe;
 mod open_attempt;
 pub mod papers;

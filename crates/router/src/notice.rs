@@ -2,16 +2,14 @@
 
 use delivery::message::{Event, Message, Notice, Recipient};
 use domain::attempt::{NextStep, Standing, State};
-use domain::catalogue::{Certainty, Reason};
-use domain::notice::{self, Contact, Happened, Occasion, Silence, Way};
+use domain::catalogue::{Certainty, Reason, Shared as SharedCatalogue};
+use domain::notice::{self, Contact, Happened, Occasion, Rules, Silence, Way};
 use ledger::NewDelivery;
 use ledger::attempt::AttemptRecord;
 use ledger::delivery::Class;
 use proto::v1;
 use serde_json::json;
 use uuid::Uuid;
-
-use crate::routing::Routing;
 
 /// The type of a notice to the merchant's own service.
 const TOPIC: &str = "customer.notice";
@@ -32,10 +30,44 @@ pub(crate) struct Change<'c> {
     pub(crate) at: jiff::Timestamp,
 }
 
-impl Routing {
+/// Tells customers what the rules say.
+#[derive(Clone, Debug)]
+pub struct Teller {
+    /// `None`: no customer is told anything.
+    rules: Option<Rules>,
+    catalogue: SharedCatalogue,
+}
+
+impl Teller {
+    /// Tells what `rules` say, when there are any.
+    #[must_use]
+    pub const fn new(rules: Option<Rules>, catalogue: SharedCatalogue) -> Self {
+        Self { rules, catalogue }
+    }
+
+    /// What the customer of `attempt` is to be told when it comes to `state` at `at` although no caller said so: the
+    /// compensator or a person decided it. Nobody knows then how the customer can be reached, so it is the merchant's
+    /// own service that hears of it.
+    #[must_use]
+    pub fn decided(&self, attempt: &AttemptRecord, state: State, at: jiff::Timestamp) -> Vec<NewDelivery> {
+        let Some(before) = State::from_name(&attempt.verdict.state) else {
+            return Vec::new();
+        };
+        let change = Change {
+            attempt,
+            states: (before, state),
+            // Whoever has the payment in hand knows of its failures.
+            more_is_tried: true,
+            reason: attempt.verdict.reason.as_deref().and_then(Reason::from_name),
+            locale: "",
+            at,
+        };
+        self.notices(&change, &Contact::default())
+    }
+
     /// What a customer who is reached by `contact` is to be told of `change`: one message or none.
     pub(crate) fn notices(&self, change: &Change<'_>, contact: &Contact) -> Vec<NewDelivery> {
-        let Some(rules) = &self.notices else {
+        let Some(rules) = &self.rules else {
             return Vec::new();
         };
         let (before, after) = change.states;
@@ -106,6 +138,7 @@ fn delivery(occasion: &Occasion<'_>, notice: notice::Notice, contact: &Contact) 
                     "locale": &*notice.locale,
                     "fields": fields,
                 }),
+                not_after: Some(notice.not_after),
             })
         }
         Way::Sms | Way::Wechat => Message::Notice(Notice {
@@ -116,6 +149,7 @@ fn delivery(occasion: &Occasion<'_>, notice: notice::Notice, contact: &Contact) 
                 .map(|(name, text)| (name.into_string(), text))
                 .collect(),
             link: None,
+            not_after: Some(notice.not_after),
         }),
     };
     Some(NewDelivery {

@@ -165,7 +165,7 @@ impl Routing {
             locale: case.verified.decided.locale(case.report.locale.as_deref()),
             at: record.received_at,
         };
-        self.notices(&change, contact)
+        self.teller.notices(&change, contact)
     }
 
     fn verify(

@@ -142,7 +142,7 @@ impl Routing {
             locale: decided.locale(report.locale.as_deref()),
             at: now,
         };
-        self.notices(&change, contact)
+        self.teller.notices(&change, contact)
     }
 
     /// Takes back the request that was answered with nothing new. When that fails, it is handed out once more.

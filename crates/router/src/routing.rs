@@ -10,7 +10,6 @@ use domain::clock::SharedClock;
 use domain::control::{Assembled, Override};
 use domain::decision::Shop;
 use domain::limit::{InvalidRules, Limits};
-use domain::notice;
 use jiff::SignedDuration;
 use ledger::compensation::Cases;
 use ledger::{Answer, Ledger, LedgerError, Writer};
@@ -22,6 +21,7 @@ use stats::stream::Publisher;
 use crate::error::CallError;
 use crate::guarded::Guarding;
 use crate::meter::Meter;
+use crate::notice::Teller;
 use crate::token::Keyring;
 
 /// How long a look-up in the ledger may take: as long as a transaction of it may. A look-up takes milliseconds, and who
@@ -72,8 +72,7 @@ pub struct Routing {
     pub(crate) token_ttl: SignedDuration,
     pub(crate) meter: Meter,
     pub(crate) guarding: Guarding,
-    /// `None`: no customer is told anything.
-    pub(crate) notices: Option<notice::Rules>,
+    pub(crate) teller: Teller,
 }
 
 /// What changes with every decision, besides the brain. Locked before the brain, never after it.
@@ -101,6 +100,7 @@ impl Routing {
             limits: Limits::new(parts.shop.limits.clone())?,
             rng: parts.rng,
         };
+        let teller = Teller::new(None, parts.catalogue.clone());
         Ok(Self {
             shop: ArcSwap::from_pointee(parts.shop),
             desk: Mutex::new(desk),
@@ -115,17 +115,14 @@ impl Routing {
             token_ttl: parts.token_ttl,
             meter: Meter::new(),
             guarding: parts.guarding,
-            notices: None,
+            teller,
         })
     }
 
-    /// The same, and customers are told what `rules` say, when there are any.
+    /// The same, and customers are told what `teller` says.
     #[must_use]
-    pub fn telling(self, rules: Option<notice::Rules>) -> Self {
-        Self {
-            notices: rules,
-            ..self
-        }
+    pub fn telling(self, teller: Teller) -> Self {
+        Self { teller, ..self }
     }
 
     /// Routes by `assembled` from now on, with breakers overridden by `breakers` and no others. What was learnt and

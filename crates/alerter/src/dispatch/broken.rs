@@ -23,7 +23,7 @@ pub(super) const fn since(end: End, now: Timestamp, before: Option<Timestamp>) -
     match end {
         End::Done => None,
         End::Dead { .. } if before.is_none() => Some(now),
-        End::Dead { .. } | End::Retry { .. } | End::Released => before,
+        End::Dead { .. } | End::Retry { .. } | End::Superseded | End::Released => before,
     }
 }
 

@@ -8,7 +8,7 @@ use delivery::judge::{Cause, Verdict};
 use delivery::message::{Message, Page};
 use delivery::sender::{Attempt, Sender};
 use jiff::Timestamp;
-use ledger::delivery::{Class, Leased, Settlement};
+use ledger::delivery::{Class, End, Leased, Settlement};
 use metrics::{counter, histogram};
 use tokio::time::{Instant, sleep};
 use uuid::Uuid;
@@ -39,6 +39,10 @@ impl Try {
     /// Sends, and writes what became of it; gives back the name of the receiver.
     pub(super) async fn run(self) -> String {
         let began = Instant::now();
+        if self.is_too_late() {
+            self.drop_it(began).await;
+            return self.receiver;
+        }
         let sender = self.dispatcher.parts.receivers.sender(&self.receiver).cloned();
         let attempt = match sender {
             Some(sender) => self.send(&sender).await,
@@ -71,6 +75,23 @@ impl Try {
         self.tell_the_others(&attempt, &settlement).await;
         self.write(&settlement, began).await;
         self.receiver
+    }
+
+    /// Whether nobody wants to hear of it any more.
+    fn is_too_late(&self) -> bool {
+        self.message().is_ok_and(|message| message.is_too_late(self.now))
+    }
+
+    /// Writes that it is not sent. The receiver is not to blame for it.
+    async fn drop_it(&self, began: Instant) {
+        let ids = self.deliveries.iter().map(|leased| leased.id).collect();
+        let settlement = Settlement {
+            error: Some("it was too late to tell of it".to_owned()),
+            ..Settlement::of(self.token, ids, End::Superseded)
+        };
+        let result = outcome::word(settlement.end);
+        counter!(metric::DELIVERIES, "receiver" => self.receiver.clone(), "result" => result).increment(1);
+        self.write(&settlement, began).await;
     }
 
     async fn send(&self, sender: &Sender) -> Attempt {

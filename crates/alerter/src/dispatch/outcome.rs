@@ -53,6 +53,7 @@ pub(super) const fn word(end: End) -> &'static str {
         End::Done => "delivered",
         End::Retry { .. } => "retried",
         End::Dead { .. } => "dead",
+        End::Superseded => "superseded",
         End::Released => "released",
     }
 }

@@ -61,6 +61,7 @@ pub(super) fn heartbeat(receiver: &str, now: Timestamp) -> Option<NewDelivery> {
         topic: WATCHDOG.to_owned(),
         at: now,
         data: serde_json::json!({ "minute": minute }),
+        not_after: None,
     };
     Some(NewDelivery {
         id: name::of(now, &[receiver, &key]),

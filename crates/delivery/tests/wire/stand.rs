@@ -203,5 +203,6 @@ pub(crate) fn notice(to: &str) -> Message {
             ("amount2".to_owned(), "¥128.00 & \"x\"=1+1".to_owned()),
         ]),
         link: Some("https://shop.example/orders/1".to_owned()),
+        not_after: None,
     })
 }

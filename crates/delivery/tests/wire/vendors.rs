@@ -172,6 +172,7 @@ async fn f29_a_repeated_webhook_has_the_same_id_and_a_fresh_timestamp() {
         topic: "compensation.query_due".to_owned(),
         at: start(),
         data: json!({ "payment_id": "pay_1", "attempt_id": "att_1" }),
+        not_after: None,
     });
     for hours in [0, 7] {
         let attempt = send_at(&stand, &sender, &event, hours * 3600).await;

@@ -11,12 +11,15 @@ use std::fmt;
 
 use domain::attempt::State;
 use domain::compensation::{Case, Cause};
+use domain::control::Actor;
 use domain::id::{AttemptId, ChannelId, MerchantId, PaymentId};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use uuid::Uuid;
 
 use crate::attempt::{AttemptRecord, Resolution};
+use crate::control::Draft;
 use crate::delivery::NewDelivery;
 use crate::port::Answer;
 
@@ -78,8 +81,76 @@ pub struct Finish {
     pub kept: Option<Kept>,
     /// Changes of attempts of the same payment, the case's own included, that belong to it.
     pub resolutions: Vec<Resolution>,
-    /// What is told of it.
+    /// What is told of it, beside the notices of its changes.
     pub deliveries: Vec<NewDelivery>,
+}
+
+/// What a person has decided of an attempt.
+#[derive(Clone, Debug)]
+pub struct Decision {
+    /// The change of the attempt.
+    pub resolution: Resolution,
+    /// Who decided.
+    pub by: Actor,
+    /// Why.
+    pub reason: String,
+}
+
+impl Decision {
+    /// Its entry in the audit log, at the present `revision` of the configuration.
+    pub(crate) fn draft(&self, revision: u64) -> Draft {
+        let change = &self.resolution;
+        let name = format!("attempt {} {}", change.merchant, change.attempt);
+        Draft {
+            at: change.at,
+            actor: self.by.clone(),
+            action: "settle_attempt",
+            revision,
+            before: json!({ name.as_str(): { "state": change.from_state } }).to_string(),
+            after: json!({ name.as_str(): { "state": change.to_state, "because": self.reason } }).to_string(),
+        }
+    }
+}
+
+/// What changes attempts and their cases in one transaction.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Write<'w> {
+    /// A step of the compensator.
+    Finish(&'w Finish),
+    /// A person's decision.
+    Decide(&'w Decision),
+}
+
+impl Write<'_> {
+    /// The changes of attempts.
+    pub(crate) fn resolutions(&self) -> &[Resolution] {
+        match self {
+            Self::Finish(finish) => &finish.resolutions,
+            Self::Decide(decision) => std::slice::from_ref(&decision.resolution),
+        }
+    }
+
+    /// Whether the case of `change` follows it: that which a step has in hand is kept as the step says.
+    pub(crate) fn moves(&self, change: &Change) -> bool {
+        match self {
+            Self::Finish(finish) => {
+                (&change.merchant, &change.attempt) != (&finish.merchant, &finish.attempt)
+            }
+            Self::Decide(_) => true,
+        }
+    }
+
+    /// All that is told with it, in an order that is the same for everybody: see [`Batch`](crate::port::Batch).
+    pub(crate) fn told(&self) -> Vec<NewDelivery> {
+        let own = match self {
+            Self::Finish(finish) => finish.deliveries.as_slice(),
+            Self::Decide(_) => &[],
+        };
+        let news = self.resolutions().iter().flat_map(|change| &change.notices);
+        let mut told: Vec<NewDelivery> = own.iter().chain(news).cloned().collect();
+        told.sort_by(|a, b| (&a.receiver, &a.dedup_key).cmp(&(&b.receiver, &b.dedup_key)));
+        told
+    }
 }
 
 /// What is kept of a case.
@@ -98,7 +169,7 @@ pub struct Kept {
 pub enum Finished {
     /// It was, with everything that belongs to it.
     Done,
-    /// It is not in hand any more, or an attempt changed meanwhile; nothing was written.
+    /// It is not in hand any more, or an attempt changed meanwhile or is not known; nothing was written.
     Lost,
 }
 
@@ -167,6 +238,12 @@ pub trait Cases: Send + Sync + fmt::Debug {
     /// # Errors
     /// When the store does not take it; whether it was written is open then, and the lease ends by itself.
     fn finish<'a>(&'a self, finish: &'a Finish) -> Answer<'a, Finished>;
+
+    /// Writes what a person decided, with its entry in the audit log and all that follows, in one transaction.
+    ///
+    /// # Errors
+    /// When the store does not take it.
+    fn decide<'a>(&'a self, decision: &'a Decision) -> Answer<'a, Finished>;
 
     /// Hands out requests that were not answered and that no listener has, those asked for longest first.
     ///

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use domain::attempt::State;
 use domain::compensation::{Ask, Case, Cause};
+use domain::control::Actor;
 use domain::id::AttemptId;
 use jiff::Timestamp;
 use uuid::Uuid;
@@ -12,15 +13,19 @@ use uuid::Uuid;
 use super::sample;
 use crate::attempt::{AttemptRecord, Resolution};
 use crate::compensation::{
-    CaseRecord, Cases, Filter, Finish, Finished, HandOut, Kept, Lease, Opening, Place,
+    CaseRecord, Cases, Decision, Filter, Finish, Finished, HandOut, Kept, Lease, Opening, Place,
 };
+use crate::control::{Audited, ControlStore, verify};
+use crate::delivery::{self, Class, Deliveries, NewDelivery};
 use crate::port::{Batch, Ledger};
 
-/// The same store as ledger and as queue.
+/// The same store as ledger, queue, outbox and audit log.
 #[derive(Clone)]
 pub(crate) struct Both {
     pub(crate) ledger: Arc<dyn Ledger>,
     pub(crate) cases: Arc<dyn Cases>,
+    pub(crate) deliveries: Arc<dyn Deliveries>,
+    pub(crate) control: Arc<dyn ControlStore>,
 }
 
 impl Both {
@@ -43,6 +48,18 @@ impl Both {
     async fn case(&self, name: &str) -> Option<CaseRecord> {
         let attempt = AttemptId::new(name).unwrap();
         self.cases.case(&sample::merchant(), &attempt).await.unwrap()
+    }
+
+    /// What is to be sent.
+    async fn told(&self) -> Vec<u128> {
+        let filter = delivery::Filter {
+            limit: 10,
+            ..delivery::Filter::default()
+        };
+        let kept = self.deliveries.list(&filter).await.unwrap();
+        let mut told: Vec<u128> = kept.iter().map(|record| record.id.as_u128()).collect();
+        told.sort_unstable();
+        told
     }
 
     async fn claim(&self, by: u128, now: Timestamp, until: Timestamp) -> Vec<CaseRecord> {
@@ -270,6 +287,78 @@ pub(crate) async fn a_case_is_finished_with_the_changes_of_its_payment(both: Bot
     assert_eq!(both.case("b").await.unwrap().case.state, State::RefundPending);
 }
 
+fn message(number: u128, class: Class) -> NewDelivery {
+    NewDelivery {
+        id: Uuid::from_u128(number),
+        receiver: "shop".to_owned(),
+        order_key: format!("case {number}"),
+        dedup_key: format!("case {number}"),
+        class,
+        ends: false,
+        message: serde_json::json!({}),
+        created_at: sample::at(1),
+        due_at: sample::at(1),
+    }
+}
+
+/// What is told of a step and of its changes is there when the step is, and not when it was lost.
+pub(crate) async fn what_is_told_of_a_step_is_written_with_it(both: Both) {
+    both.report(vec![sample::attempt("a")]).await;
+    let claimed = both.claim(1, sample::at(2), sample::at(9)).await;
+    let mut change = sample::resolution("a", "unknown", "reversal_pending");
+    change.notices = vec![message(2, Class::Notice)];
+    let kept = asked(&claimed[0], sample::at(2), sample::at(5));
+    let step = Finish {
+        resolutions: vec![change],
+        deliveries: vec![message(1, Class::Event)],
+        ..finish(&claimed[0], 1, Some(kept))
+    };
+    let not_in_hand = Finish {
+        leased_by: Uuid::from_u128(2),
+        ..step.clone()
+    };
+    assert_eq!(both.cases.finish(&not_in_hand).await.unwrap(), Finished::Lost);
+    assert_eq!(both.told().await, [0_u128; 0]);
+    assert_eq!(both.cases.finish(&step).await.unwrap(), Finished::Done);
+    assert_eq!(both.told().await, [1, 2]);
+}
+
+/// A person's decision moves attempt and case, and is in the audit log with all that it tells; one that came too late
+/// is nowhere.
+pub(crate) async fn a_decision_is_in_the_audit_log_with_what_follows(both: Both) {
+    both.report(vec![attempt_in("a", State::NeedsReview)]).await;
+    let mut resolution = sample::resolution("a", "needs_review", "refund_pending");
+    resolution.notices = vec![message(1, Class::Notice)];
+    let decision = Decision {
+        resolution,
+        by: Actor::new("olga").unwrap(),
+        reason: "the bank says so".to_owned(),
+    };
+    assert_eq!(both.cases.decide(&decision).await.unwrap(), Finished::Done);
+    assert_eq!(both.case("a").await.unwrap().case.state, State::RefundPending);
+    assert_eq!(both.told().await, [1]);
+    assert_eq!(both.cases.decide(&decision).await.unwrap(), Finished::Lost);
+    let mut unknown = decision.clone();
+    unknown.resolution.attempt = AttemptId::new("b").unwrap();
+    assert_eq!(both.cases.decide(&unknown).await.unwrap(), Finished::Lost);
+    let [entry] = both.control.audit(None, 9).await.unwrap().try_into().unwrap();
+    assert_eq!(
+        (entry.actor.as_str(), entry.action.as_str()),
+        ("olga", "settle_attempt")
+    );
+    assert!(entry.before.contains("needs_review"), "{}", entry.before);
+    assert!(
+        entry.after.contains("refund_pending") && entry.after.contains("the bank says so"),
+        "{}",
+        entry.after
+    );
+    let audited = verify(&*both.control).await.unwrap();
+    assert!(
+        matches!(audited, Audited::Whole { entries: 1, .. }),
+        "{audited:?}"
+    );
+}
+
 /// A request is with one listener at a time, with the next when it was not answered, and with none when it was.
 pub(crate) async fn a_request_is_handed_to_one_listener_until_it_is_answered(both: Both) {
     both.report(vec![sample::attempt("a")]).await;
@@ -433,6 +522,8 @@ macro_rules! case_conformance {
             a_settled_attempt_needs_its_case_no_more
             a_case_is_claimed_by_one_until_the_lease_ends
             a_case_is_finished_with_the_changes_of_its_payment
+            what_is_told_of_a_step_is_written_with_it
+            a_decision_is_in_the_audit_log_with_what_follows
             a_request_is_handed_to_one_listener_until_it_is_answered
             an_orphan_that_was_closed_is_due_at_once
             cases_are_listed_and_counted

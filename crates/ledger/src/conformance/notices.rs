@@ -1,10 +1,14 @@
 //! Rules on customer notices: there when what they tell of is, and once.
 
+use std::time::Duration;
+
 use serde_json::json;
 use uuid::Uuid;
 
 use super::sample;
-use crate::delivery::{Class, Deliveries, Filter, NewDelivery};
+use crate::delivery::{
+    Claim, Class, Deliveries, End, Filter, NewDelivery, Pace, Replayed, Settlement, State,
+};
 use crate::port::{Batch, Ledger};
 
 fn notice(number: u128, event: &str) -> NewDelivery {
@@ -19,6 +23,37 @@ fn notice(number: u128, event: &str) -> NewDelivery {
         created_at: sample::at(1),
         due_at: sample::at(1),
     }
+}
+
+/// A notice that is not sent any more is erased, says why, and was not tried.
+pub(crate) async fn a_notice_that_became_pointless_is_erased<L: Ledger + Deliveries>(ledger: &L) {
+    ledger.enqueue(&[notice(1, "failed")]).await.unwrap();
+    let claim = Claim {
+        receiver: "texts".to_owned(),
+        token: Uuid::from_u128(7),
+        limit: 1,
+        lease: Duration::from_secs(30),
+        pace: Pace::default(),
+    };
+    let claimed = ledger.claim(&claim).await.unwrap().unwrap();
+    assert_eq!(claimed.deliveries.len(), 1);
+    let settlement = Settlement {
+        error: Some("too late".to_owned()),
+        ..Settlement::of(claim.token, vec![Uuid::from_u128(1)], End::Superseded)
+    };
+    assert_eq!(ledger.settle(&settlement).await.unwrap(), 1);
+    let filter = Filter {
+        limit: 10,
+        ..Filter::default()
+    };
+    let [kept] = ledger.list(&filter).await.unwrap().try_into().unwrap();
+    assert_eq!((kept.state, kept.attempts), (State::Superseded, 0));
+    assert_eq!(kept.last_error.as_deref(), Some("too late"));
+    assert!(kept.finished_at.is_some());
+    assert_eq!(
+        ledger.replay(kept.id).await.unwrap(),
+        Replayed::NotDead(State::Superseded)
+    );
 }
 
 /// A notice is kept with a new attempt and with a change that was made, not with a repetition or a change that was not

@@ -23,6 +23,8 @@ pub enum End {
         /// Whether the receiver may have it all the same.
         uncertain: bool,
     },
+    /// It is not sent any more, since it has become pointless. No attempt is counted.
+    Superseded,
     /// It was not tried: somebody else may claim it at once, and no attempt is counted.
     Released,
 }

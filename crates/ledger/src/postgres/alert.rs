@@ -18,7 +18,6 @@ use crate::alert::{
     Act, Acted, Advance, Advanced, AlertStore, Board, Book, Edition, Entry, Incident, Run, Search, Silence,
     read,
 };
-use crate::control::AuditEntry;
 use crate::error::LedgerError;
 use crate::port::Answer;
 use crate::row::Cells;
@@ -134,17 +133,7 @@ async fn act(connection: &mut PgConnection, failure: &Failure, act: &Act) -> Res
         transaction.rollback().await.map_err(during)?;
         return Ok(if known { Acted::TooLate } else { Acted::Unknown });
     }
-    // Entries of the log come one after the other, as for changes of the configuration.
-    let row = question("select revision from control_state for update", &[])
-        .fetch_one(&mut *transaction)
-        .await
-        .map_err(during)?;
-    let revision: i64 = row.try_get("revision").map_err(during)?;
-    let draft = act.draft(version, u64::try_from(revision).unwrap_or(0));
-    let last = control::last_entry(&mut transaction).await?;
-    control::insert_entry(&mut transaction, &AuditEntry::follow(last, &draft))
-        .await
-        .map_err(during)?;
+    control::audit_at_present(&mut transaction, failure, |revision| act.draft(version, revision)).await?;
     raise(&mut transaction, failure).await?;
     transaction.commit().await.map_err(during)?;
     Ok(Acted::Done { version })

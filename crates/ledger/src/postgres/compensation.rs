@@ -12,7 +12,8 @@ use super::value::Micros;
 use super::{PostgresLedger, READ_LIMIT, TRIES, WRITE_LIMIT};
 use crate::attempt::{AttemptRecord, Recorded, Resolved};
 use crate::compensation::{
-    CaseRecord, Cases, Change, Filter, Finish, Finished, Follow, HandOut, Kept, Lease, Standing, openings,
+    CaseRecord, Cases, Change, Decision, Filter, Finish, Finished, Follow, HandOut, Kept, Lease, Standing,
+    Write, openings,
 };
 use crate::error::LedgerError;
 use crate::port::{Answer, Batch};
@@ -287,34 +288,39 @@ async fn keep(connection: &mut PgConnection, failure: &Failure, finish: &Finish)
     .map_err(during)
 }
 
-/// Finishes a case in one transaction.
+/// Writes `write` in one transaction.
 async fn transact(
     connection: &mut PgConnection,
     failure: &Failure,
-    finish: &Finish,
+    write: Write<'_>,
 ) -> Result<Finished, Setback> {
     let mut transaction = connection
         .begin()
         .await
         .map_err(|error| failure.setback("begin a transaction", error))?;
     // Attempts before cases, as everybody does who locks both.
-    let resolved = super::transition::resolve(&mut transaction, failure, &finish.resolutions).await?;
+    let resolved = super::transition::resolve(&mut transaction, failure, write.resolutions()).await?;
     let applied = resolved.answers.iter().all(|answer| *answer == Resolved::Applied);
-    let others = resolved
-        .changes
-        .into_iter()
-        .filter(|change| (&change.merchant, &change.attempt) != (&finish.merchant, &finish.attempt));
-    let others: Vec<Change> = others.collect();
+    let mut others = resolved.changes;
+    others.retain(|change| write.moves(change));
     // Guarded payments before cases, as everywhere.
     let told = (&[][..], resolved.guarded.as_slice());
     super::guard::enter(&mut transaction, failure, &Batch::default(), told).await?;
-    if !applied || !keep(&mut transaction, failure, finish).await? {
+    let kept = match write {
+        Write::Finish(finish) if applied => keep(&mut transaction, failure, finish).await?,
+        Write::Finish(_) | Write::Decide(_) => applied,
+    };
+    if !kept {
         let _gone = transaction.rollback().await;
         return Ok(Finished::Lost);
     }
     follow(&mut transaction, failure, others).await?;
-    super::delivery::insert::insert(&mut transaction, failure, &finish.deliveries).await?;
+    super::delivery::insert::insert(&mut transaction, failure, &write.told()).await?;
     super::outbox::append(&mut transaction, failure, &Batch::default(), &[], resolved.news).await?;
+    if let Write::Decide(decision) = write {
+        super::control::audit_at_present(&mut transaction, failure, |revision| decision.draft(revision))
+            .await?;
+    }
     transaction
         .commit()
         .await
@@ -323,10 +329,10 @@ async fn transact(
 }
 
 impl PostgresLedger {
-    async fn finish_case(&self, finish: &Finish) -> Result<Finished, LedgerError> {
+    async fn write_case(&self, write: Write<'_>) -> Result<Finished, LedgerError> {
         const OPERATION: &str = "finish a case";
         let batch = Batch {
-            resolutions: finish.resolutions.clone(),
+            resolutions: write.resolutions().to_vec(),
             ..Batch::default()
         };
         let mut tries = 1;
@@ -337,7 +343,7 @@ impl PostgresLedger {
                 .acquire()
                 .await
                 .map_err(|error| self.failure.during(OPERATION, error))?;
-            let work = transact(&mut connection, &self.failure, finish);
+            let work = transact(&mut connection, &self.failure, write);
             let outcome = timeout(WRITE_LIMIT, work).await;
             let outcome = outcome.unwrap_or_else(|_| Err(Setback::Final(silent(OPERATION))));
             if outcome.is_err() {
@@ -439,7 +445,11 @@ impl Cases for PostgresLedger {
     }
 
     fn finish<'a>(&'a self, finish: &'a Finish) -> Answer<'a, Finished> {
-        Box::pin(self.finish_case(finish))
+        Box::pin(self.write_case(Write::Finish(finish)))
+    }
+
+    fn decide<'a>(&'a self, decision: &'a Decision) -> Answer<'a, Finished> {
+        Box::pin(self.write_case(Write::Decide(decision)))
     }
 
     fn hand_out<'a>(&'a self, to: &'a HandOut) -> Answer<'a, Vec<CaseRecord>> {

@@ -12,7 +12,8 @@ use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tokio::time::{sleep, timeout};
 
-use crate::control::{AuditEntry, Changed, ControlStore, Digest, Heading, Settings, Write};
+use super::failure::{Failure, Setback};
+use crate::control::{AuditEntry, Changed, ControlStore, Digest, Draft, Heading, Settings, Write};
 use crate::error::LedgerError;
 use crate::port::Answer;
 
@@ -256,10 +257,26 @@ async fn insert_document(
     .map(drop)
 }
 
-pub(super) async fn insert_entry(
+/// Writes what `draft` says at the present revision of the configuration, with a transaction that leaves it as it is.
+/// Entries of the log come one after the other, as for changes of the configuration.
+pub(super) async fn audit_at_present(
     connection: &mut PgConnection,
-    entry: &AuditEntry,
-) -> Result<(), sqlx::Error> {
+    failure: &Failure,
+    draft: impl Fn(u64) -> Draft,
+) -> Result<(), Setback> {
+    let during = |error| failure.setback("write the audit log", error);
+    let revision: i64 = sqlx::query_scalar("select revision from control_state for update")
+        .fetch_one(&mut *connection)
+        .await
+        .map_err(during)?;
+    let last = last_entry(connection).await?;
+    let draft = draft(u64::try_from(revision).unwrap_or(0));
+    insert_entry(connection, &AuditEntry::follow(last, &draft))
+        .await
+        .map_err(during)
+}
+
+async fn insert_entry(connection: &mut PgConnection, entry: &AuditEntry) -> Result<(), sqlx::Error> {
     sqlx::query(
         "insert into audit_entry (seq, at_us, actor, action, revision, before, after, previous, digest) \
          values ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
@@ -278,7 +295,7 @@ pub(super) async fn insert_entry(
     .map(drop)
 }
 
-pub(super) async fn last_entry(connection: &mut PgConnection) -> Result<Option<(u64, Digest)>, LedgerError> {
+async fn last_entry(connection: &mut PgConnection) -> Result<Option<(u64, Digest)>, LedgerError> {
     let row = sqlx::query("select seq, digest from audit_entry order by seq desc limit 1")
         .fetch_optional(connection)
         .await

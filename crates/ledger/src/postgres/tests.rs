@@ -91,3 +91,9 @@ async fn a_notice_is_there_once_with_what_it_tells_of() {
     let ledger = open(&database().await).await;
     crate::conformance::notices::a_notice_is_there_once_with_what_it_tells_of(&ledger).await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_notice_that_became_pointless_is_erased() {
+    let ledger = open(&database().await).await;
+    crate::conformance::notices::a_notice_that_became_pointless_is_erased(&ledger).await;
+}

@@ -15,7 +15,6 @@ use crate::alert::{
     Act, Acted, Advance, Advanced, AlertStore, Board, Book, Edition, Entry, Incident, Run, Search, Silence,
     read,
 };
-use crate::control::AuditEntry;
 use crate::error::LedgerError;
 use crate::port::Answer;
 use crate::row::{Cells, Columns};
@@ -114,12 +113,7 @@ async fn act(connection: &mut SqliteConnection, failure: &Failure, act: &Act) ->
         transaction.rollback().await.map_err(during)?;
         return Ok(if known { Acted::TooLate } else { Acted::Unknown });
     }
-    let configuration = control::revision(&mut transaction, failure).await?;
-    let draft = act.draft(version, configuration);
-    let last = control::last_entry(&mut transaction, failure).await?;
-    control::insert_entry(&mut transaction, &AuditEntry::follow(last, &draft))
-        .await
-        .map_err(during)?;
+    control::audit_at_present(&mut transaction, failure, |revision| act.draft(version, revision)).await?;
     raise(&mut transaction, failure).await?;
     transaction.commit().await.map_err(during)?;
     Ok(Acted::Done { version })

@@ -11,7 +11,8 @@ use super::attempt::columns as attempt_columns;
 use super::failure::Failure;
 use crate::attempt::{AttemptRecord, Recorded, Resolved};
 use crate::compensation::{
-    CaseRecord, Cases, Change, Filter, Finish, Finished, Follow, HandOut, Kept, Lease, Standing, openings,
+    CaseRecord, Cases, Change, Decision, Filter, Finish, Finished, Follow, HandOut, Kept, Lease, Standing,
+    Write, openings,
 };
 use crate::error::LedgerError;
 use crate::port::{Answer, Batch};
@@ -183,25 +184,34 @@ async fn keep(
 }
 
 impl SqliteLedger {
-    async fn finish_case(&self, finish: &Finish) -> Result<Finished, LedgerError> {
+    async fn write_case(&self, write: Write<'_>) -> Result<Finished, LedgerError> {
         let failure = &self.failure;
         let during = |error| failure.during("finish a case", error);
         let mut connection = self.writer.acquire().await.map_err(during)?;
         let outcome = async {
             let mut transaction = connection.begin_with("begin immediate").await.map_err(during)?;
-            let resolved = super::transition::resolve(&mut transaction, failure, &finish.resolutions).await?;
+            let resolved = super::transition::resolve(&mut transaction, failure, write.resolutions()).await?;
             let applied = resolved.answers.iter().all(|answer| *answer == Resolved::Applied);
-            if !applied || !keep(&mut transaction, failure, finish).await? {
+            let kept = match write {
+                Write::Finish(finish) if applied => keep(&mut transaction, failure, finish).await?,
+                Write::Finish(_) | Write::Decide(_) => applied,
+            };
+            if !kept {
                 transaction.rollback().await.map_err(during)?;
                 return Ok(Finished::Lost);
             }
             let told = (&[][..], resolved.guarded.as_slice());
             super::guard::enter(&mut transaction, failure, &Batch::default(), told).await?;
-            let own = (&finish.merchant, &finish.attempt);
             let mut others = resolved.changes;
-            others.retain(|change| (&change.merchant, &change.attempt) != own);
+            others.retain(|change| write.moves(change));
             follow(&mut transaction, failure, others).await?;
-            super::delivery::insert(&mut transaction, failure, &finish.deliveries).await?;
+            super::delivery::insert(&mut transaction, failure, &write.told()).await?;
+            if let Write::Decide(decision) = write {
+                super::control::audit_at_present(&mut transaction, failure, |revision| {
+                    decision.draft(revision)
+                })
+                .await?;
+            }
             transaction
                 .commit()
                 .await
@@ -290,7 +300,11 @@ impl Cases for SqliteLedger {
     }
 
     fn finish<'a>(&'a self, finish: &'a Finish) -> Answer<'a, Finished> {
-        Box::pin(self.finish_case(finish))
+        Box::pin(self.write_case(Write::Finish(finish)))
+    }
+
+    fn decide<'a>(&'a self, decision: &'a Decision) -> Answer<'a, Finished> {
+        Box::pin(self.write_case(Write::Decide(decision)))
     }
 
     fn hand_out<'a>(&'a self, to: &'a HandOut) -> Answer<'a, Vec<CaseRecord>> {

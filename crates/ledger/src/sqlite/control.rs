@@ -7,7 +7,7 @@ use tokio::sync::watch;
 
 use super::SqliteLedger;
 use super::failure::Failure;
-use crate::control::{AuditEntry, Changed, ControlStore, Digest, Heading, Settings, Write};
+use crate::control::{AuditEntry, Changed, ControlStore, Digest, Draft, Heading, Settings, Write};
 use crate::error::LedgerError;
 use crate::port::Answer;
 use crate::row::Columns;
@@ -139,10 +139,20 @@ async fn insert_document(
     .map(drop)
 }
 
-pub(super) async fn insert_entry(
+/// Writes what `draft` says at the present revision of the configuration, with a transaction that leaves it as it is.
+pub(super) async fn audit_at_present(
     connection: &mut SqliteConnection,
-    entry: &AuditEntry,
-) -> Result<(), sqlx::Error> {
+    failure: &Failure,
+    draft: impl Fn(u64) -> Draft,
+) -> Result<(), LedgerError> {
+    let draft = draft(revision(connection, failure).await?);
+    let last = last_entry(connection, failure).await?;
+    insert_entry(connection, &AuditEntry::follow(last, &draft))
+        .await
+        .map_err(|error| failure.during("write the audit log", error))
+}
+
+async fn insert_entry(connection: &mut SqliteConnection, entry: &AuditEntry) -> Result<(), sqlx::Error> {
     sqlx::query(
         "insert into audit_entry (seq, at_us, actor, action, revision, before, after, previous, digest) \
          values (?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -161,10 +171,7 @@ pub(super) async fn insert_entry(
     .map(drop)
 }
 
-pub(super) async fn revision(
-    connection: &mut SqliteConnection,
-    failure: &Failure,
-) -> Result<u64, LedgerError> {
+async fn revision(connection: &mut SqliteConnection, failure: &Failure) -> Result<u64, LedgerError> {
     let row = sqlx::query("select revision from control_state")
         .fetch_one(connection)
         .await
@@ -172,7 +179,7 @@ pub(super) async fn revision(
     Columns::of(STATE, &row).whole("revision")
 }
 
-pub(super) async fn last_entry(
+async fn last_entry(
     connection: &mut SqliteConnection,
     failure: &Failure,
 ) -> Result<Option<(u64, Digest)>, LedgerError> {

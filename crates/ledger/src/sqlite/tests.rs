@@ -66,6 +66,8 @@ async fn open_both() -> (Both, TempDir) {
     let ledger = Arc::new(ledger.unwrap());
     let both = Both {
         ledger: Arc::clone(&ledger) as _,
+        control: Arc::clone(&ledger) as _,
+        deliveries: Arc::clone(&ledger) as _,
         cases: ledger,
     };
     (both, folder)
@@ -336,4 +338,11 @@ async fn a_notice_is_there_once_with_what_it_tells_of() {
     let folder = TempDir::new().unwrap();
     let ledger = SqliteLedger::open(&at(&folder.path().join("ledger.db"))).await;
     crate::conformance::notices::a_notice_is_there_once_with_what_it_tells_of(&ledger.unwrap()).await;
+}
+
+#[tokio::test]
+async fn a_notice_that_became_pointless_is_erased() {
+    let folder = TempDir::new().unwrap();
+    let ledger = SqliteLedger::open(&at(&folder.path().join("ledger.db"))).await;
+    crate::conformance::notices::a_notice_that_became_pointless_is_erased(&ledger.unwrap()).await;
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use compensator::{Compensator, Parts};
+use router::notice::Teller;
 
 use super::stores::Stores;
 use crate::clerk::Clerk;
@@ -10,7 +11,7 @@ use crate::running::Running;
 use crate::token_keys;
 
 /// Adds the compensator's task.
-pub(super) fn add(running: &mut Running, stores: &Stores) -> anyhow::Result<()> {
+pub(super) fn add(running: &mut Running, stores: &Stores, teller: Teller) -> anyhow::Result<()> {
     let settings = &stores.settings;
     let compensator = Compensator::new(Parts {
         cases: Arc::clone(&stores.ledger) as _,
@@ -21,6 +22,7 @@ pub(super) fn add(running: &mut Running, stores: &Stores) -> anyhow::Result<()> 
         clerk: Arc::new(Clerk::new(
             token_keys::load_or_make(&settings.token.keys_file)?,
             stores.catalogue.clone(),
+            teller,
         )),
         receiver: settings.compensation.receiver(),
         clock: Arc::clone(&stores.clock),

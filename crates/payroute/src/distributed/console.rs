@@ -4,10 +4,12 @@ use std::sync::Arc;
 
 use access::Guard;
 use ledger::Ledger;
+use router::notice::Teller;
 
 use super::listen;
 use super::stores::Stores;
 use super::watching::Watching;
+use crate::clerk::Herald;
 use crate::receiver_files;
 use crate::running::{IN_FLIGHT, REST, Running};
 
@@ -17,6 +19,7 @@ pub(super) async fn add(
     stores: &Stores,
     watching: &Watching,
     guard: Guard,
+    teller: Teller,
 ) -> anyhow::Result<()> {
     let settings = &stores.settings;
     let listener = listen("listen.console", settings.listen.console, settings).await?;
@@ -29,6 +32,7 @@ pub(super) async fn add(
         alerts: Arc::clone(&stores.ledger) as _,
         deliveries: Arc::clone(&stores.ledger) as _,
         receivers: receiver_files::names(&stores.folder, &settings.files)?.into(),
+        herald: Arc::new(Herald(teller)),
         live: Arc::clone(&watching.live),
         catalogue: stores.catalogue.clone(),
         clock: Arc::clone(&stores.clock),

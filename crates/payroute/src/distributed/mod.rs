@@ -15,6 +15,7 @@ mod watching;
 use std::path::Path;
 use std::sync::Arc;
 
+use ::router::notice::Teller;
 use anyhow::Context as _;
 use telemetry::listen::bind;
 use telemetry::probes::Readiness;
@@ -118,8 +119,15 @@ pub(crate) async fn start(
     } else {
         Arc::default()
     };
+    let tells = services.router || services.console || services.compensator;
+    let notices = if tells {
+        notice_files::load(folder, services.alerter.then_some(&*receivers))?
+    } else {
+        None
+    };
     stats::redis::metric::describe();
     let stores = Stores::open(services, folder, settings).await?;
+    let teller = Teller::new(notices, stores.catalogue.clone());
     let mut running = Running::new(Readiness::until(&[]));
     let watching = if services.router || services.console {
         Some(Watching::begin(&stores).await?)
@@ -134,14 +142,13 @@ pub(crate) async fn start(
         alerter::evaluate(&mut running, &stores, watching, books, &receivers);
     }
     if let Some(watching) = watching.as_ref().filter(|_| services.router) {
-        let notices = notice_files::load(folder, services.alerter.then_some(&*receivers))?;
-        router::add(&mut running, &stores, watching, guard.clone(), notices).await?;
+        router::add(&mut running, &stores, watching, guard.clone(), teller.clone()).await?;
     }
     if let Some(watching) = watching.as_ref().filter(|_| services.console) {
-        console::add(&mut running, &stores, watching, guard.clone()).await?;
+        console::add(&mut running, &stores, watching, guard.clone(), teller.clone()).await?;
     }
     if services.compensator {
-        compensator::add(&mut running, &stores)?;
+        compensator::add(&mut running, &stores, teller)?;
     }
     running.stage("background tasks", None);
     if let Some(watching) = watching {

@@ -11,6 +11,7 @@ use ledger::{Ledger, Writer};
 use rand::RngExt as _;
 use rand::rngs::StdRng;
 use router::adopt::Adopter;
+use router::notice::Teller;
 use router::relay::Relay;
 use router::routing::{Parts, Routing};
 use router::server::Services;
@@ -29,7 +30,7 @@ pub(super) async fn add(
     stores: &Stores,
     watching: &Watching,
     guard: Guard,
-    notices: Option<domain::notice::Rules>,
+    teller: Teller,
 ) -> anyhow::Result<()> {
     let settings = &stores.settings;
     let listener = listen("listen.grpc", settings.listen.grpc, settings).await?;
@@ -53,7 +54,7 @@ pub(super) async fn add(
             settings.guard.by_default().map_err(anyhow::Error::msg)?,
         )?,
     })?;
-    let routing = Arc::new(routing.telling(notices));
+    let routing = Arc::new(routing.telling(teller));
     let adopter = Adopter::new(Arc::clone(&routing), Some(stores.control_file()));
     adopter.adopt(watching.control.clone()).await;
     let follower = Follower::new(

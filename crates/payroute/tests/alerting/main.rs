@@ -3,6 +3,7 @@
 #![cfg(test)]
 
 mod delivery;
+mod notices;
 mod refusals;
 mod runbooks;
 mod support;

@@ -5,6 +5,7 @@
 mod card_numbers;
 mod codes;
 mod crash;
+mod notices;
 mod sdk;
 mod shoppers;
 mod support;

@@ -52,6 +52,13 @@ impl Server {
         format!("http://{}", self.program.address("REST on"))
     }
 
+    /// What the control plane answers at `path`.
+    pub(crate) fn rest(&self, path: &str) -> serde_json::Value {
+        let answer = rig::program::get(self.program.address("REST on"), path).expect("it answers");
+        let (_, body) = answer.split_once("\r\n\r\n").expect("an answer has a body");
+        serde_json::from_str(body).expect("it answers in JSON")
+    }
+
     /// Kills it as a power cut would: no chance to finish anything.
     pub(crate) fn kill(self) {
         self.program.kill().expect("it was running");

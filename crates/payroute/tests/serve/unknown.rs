@@ -29,7 +29,7 @@ profiles:
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A configuration with quick providers, in `data`.
-fn quick(data: &Path) {
+pub(crate) fn quick(data: &Path) {
     let config = data.join("config");
     fs::create_dir_all(config.join("catalogue")).unwrap();
     for file in fs::read_dir(support::example_config()).unwrap() {
@@ -60,7 +60,7 @@ async fn report(server: &Server, payment: &str, result: v1::Result) -> v1::Repor
     client.report_outcome(report).await.unwrap().into_inner()
 }
 
-async fn watch(server: &Server) -> Streaming<v1::WatchResolutionsResponse> {
+pub(crate) async fn watch(server: &Server) -> Streaming<v1::WatchResolutionsResponse> {
     let mut client = CompensationServiceClient::new(server.connect().await);
     let request = v1::WatchResolutionsRequest {
         merchant_id: "shop".to_owned(),
@@ -69,7 +69,7 @@ async fn watch(server: &Server) -> Streaming<v1::WatchResolutionsResponse> {
 }
 
 /// The next request to do `action`.
-async fn asked(
+pub(crate) async fn asked(
     stream: &mut Streaming<v1::WatchResolutionsResponse>,
     action: v1::ResolutionAction,
 ) -> v1::WatchResolutionsResponse {
@@ -84,7 +84,7 @@ async fn asked(
     timeout(PATIENCE, next).await.expect("it is asked for")
 }
 
-async fn answer(
+pub(crate) async fn answer(
     server: &Server,
     receipt: Vec<u8>,
     resolution: v1::Resolution,
@@ -101,7 +101,7 @@ async fn answer(
 }
 
 /// Waits until the attempt of `payment` is in `state`.
-async fn comes_to(server: &Server, payment: &str, state: &str) {
+pub(crate) async fn comes_to(server: &Server, payment: &str, state: &str) {
     let deadline = Instant::now() + PATIENCE;
     let mut client = server.routing().await;
     loop {
@@ -199,6 +199,12 @@ async fn an_unknown_that_nobody_answers_for_is_left_to_a_person() {
         "the bank says so by telephone",
     ]);
     comes_to(&server, "ord_1", "declined").await;
+    let audit = server.rest("/api/v1/audit");
+    assert_eq!(audit[0]["action"], "settle_attempt", "{audit}");
+    assert_eq!(
+        audit[0]["after"]["attempt shop ord_1-1"],
+        serde_json::json!({"state": "declined", "because": "the bank says so by telephone"})
+    );
     let deadline = Instant::now() + PATIENCE;
     while ctl(&["list"]).contains("ord_1-1") {
         assert!(Instant::now() < deadline, "the case stays");

@@ -19,6 +19,7 @@ use ledger::spool::{self, Spool};
 use ledger::{Guards, Ledger, SqliteLedger, SqliteSettings, Writer};
 use payroute_router::error::CallError;
 use payroute_router::guarded::{ByDefault, Guarding};
+use payroute_router::notice::Teller;
 use payroute_router::routing::{Parts, Routing};
 use payroute_router::token::{Key, Keyring};
 use proto::v1;
@@ -101,6 +102,8 @@ impl Desk {
                 writer.spool(spool, 7).spawn()
             }
         };
+        let catalogue = Shared::new(Catalogue::built_in().unwrap());
+        let teller = Teller::new(notices, catalogue.clone());
         let key = Key {
             id: 1,
             secret: vec![7; 32],
@@ -108,7 +111,7 @@ impl Desk {
         let parts = Parts {
             shop,
             live: Arc::clone(&live),
-            catalogue: Shared::new(Catalogue::built_in().unwrap()),
+            catalogue,
             keyring: Keyring::new(&[key]).unwrap(),
             writer,
             ledger: Arc::clone(&ledger) as Arc<dyn Ledger>,
@@ -124,7 +127,7 @@ impl Desk {
             },
         };
         let desk = Self {
-            routing: Arc::new(Routing::new(parts).unwrap().telling(notices)),
+            routing: Arc::new(Routing::new(parts).unwrap().telling(teller)),
             clock,
             live,
             outcomes,

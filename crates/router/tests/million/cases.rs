@@ -3,7 +3,7 @@
 use domain::id::{AttemptId, MerchantId};
 use jiff::Timestamp;
 use ledger::Answer;
-use ledger::compensation::{CaseRecord, Cases, Filter, Finish, Finished, HandOut, Lease, Standing};
+use ledger::compensation::{CaseRecord, Cases, Decision, Filter, Finish, Finished, HandOut, Lease, Standing};
 
 /// A queue that holds nothing.
 #[derive(Debug)]
@@ -15,6 +15,10 @@ impl Cases for NoCases {
     }
 
     fn finish<'a>(&'a self, _: &'a Finish) -> Answer<'a, Finished> {
+        Box::pin(async { Ok(Finished::Lost) })
+    }
+
+    fn decide<'a>(&'a self, _: &'a Decision) -> Answer<'a, Finished> {
         Box::pin(async { Ok(Finished::Lost) })
     }
 

@@ -22,6 +22,7 @@ const fn terms(end: End) -> (&'static str, f64, bool) {
         End::Done => ("done", 0.0, false),
         End::Retry { wait, uncertain } => ("ready", wait.as_secs_f64(), uncertain),
         End::Dead { uncertain } => ("dead", 0.0, uncertain),
+        End::Superseded => ("superseded", 0.0, false),
         End::Released => ("ready", 0.0, false),
     }
 }
@@ -68,8 +69,8 @@ async fn mark(
     settlement: &Settlement,
 ) -> Result<Vec<NewDelivery>, Setback> {
     let (state, wait_secs, uncertain) = terms(settlement.end);
-    let tried = !matches!(settlement.end, End::Released);
-    let finished = matches!(settlement.end, End::Done | End::Dead { .. });
+    let tried = !matches!(settlement.end, End::Released | End::Superseded);
+    let finished = matches!(settlement.end, End::Done | End::Dead { .. } | End::Superseded);
     let rows = sqlx::query(concat!(
         "with held as (select seq as number, message as content from delivery where delivery_id = any ($1::text[]::uuid[]) \
          and state = 'leased' and lease_token = $2::text::uuid order by seq for update), \
@@ -77,7 +78,7 @@ async fn mark(
          due_at = statement_timestamp() + make_interval(secs => $4), uncertain = uncertain or $5, \
          attempt_count = attempt_count - case when $6 then 0 else 1 end, \
          last_status = case when $6 then $7 else last_status end, \
-         last_error = case when $6 then $8 else last_error end, credential = coalesce($9, credential), \
+         last_error = case when $6 or $10 then $8 else last_error end, credential = coalesce($9, credential), \
          finished_at = case when $10 then statement_timestamp() end, \
          message = case when $10 and class = 'notice' then null else message end \
          from held where delivery.seq = held.number returning delivery.*, held.content), \

@@ -8,7 +8,9 @@ use crate::conformance::sample;
 async fn open_both() -> (Both, ()) {
     let ledger = Arc::new(open(&database().await).await);
     let both = Both {
+        control: Arc::new(ledger.control()),
         ledger: Arc::clone(&ledger) as _,
+        deliveries: Arc::clone(&ledger) as _,
         cases: ledger,
     };
     (both, ())

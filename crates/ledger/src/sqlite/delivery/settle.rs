@@ -30,14 +30,15 @@ impl Terms {
             End::Done => (State::Done, 0, false),
             End::Retry { wait, uncertain } => (State::Ready, micros(wait), uncertain),
             End::Dead { uncertain } => (State::Dead, 0, uncertain),
+            End::Superseded => (State::Superseded, 0, false),
             End::Released => (State::Ready, 0, false),
         };
         Self {
             state,
             due_at_us: now.saturating_add(wait_us),
             uncertain,
-            tried: !matches!(end, End::Released),
-            finished_at_us: matches!(end, End::Done | End::Dead { .. }).then_some(now),
+            tried: !matches!(end, End::Released | End::Superseded),
+            finished_at_us: matches!(end, End::Done | End::Dead { .. } | End::Superseded).then_some(now),
         }
     }
 }
@@ -88,7 +89,7 @@ async fn mark(
     sqlx::query(
         "update delivery set state = ?1, lease_token = null, due_at_us = ?2, uncertain = max(uncertain, ?3), \
          attempt_count = attempt_count - not(?4), last_status = iif(?4, ?5, last_status), \
-         last_error = iif(?4, ?6, last_error), credential = coalesce(?7, credential), finished_at_us = ?8, \
+         last_error = iif(?4 or ?8 is not null, ?6, last_error), credential = coalesce(?7, credential), finished_at_us = ?8, \
          message = iif(?8 is not null and class = 'notice', null, message) where delivery_id = ?9",
     )
     .bind(terms.state.as_str())

@@ -2,6 +2,8 @@
 
 #![cfg(test)]
 
+mod silent;
+
 use std::sync::Arc;
 
 use access::{Guard, Scope, Tokens};
@@ -23,8 +25,8 @@ use stats::live::Live;
 use tempfile::TempDir;
 use tower::ServiceExt as _;
 
-const CHANNELS: &str = include_str!("../../../config/channels.yaml");
-const POLICY: &str = include_str!("../../../config/policy.yaml");
+const CHANNELS: &str = include_str!("../../../../config/channels.yaml");
+const POLICY: &str = include_str!("../../../../config/policy.yaml");
 const NOW: &str = "2026-05-02T12:00:00Z";
 
 /// The API on a ledger of its own, for an operator, a reader and whoever else.
@@ -66,6 +68,7 @@ impl Plane {
             control,
             deliveries: Arc::clone(&ledger) as _,
             receivers: Arc::from(["chat".to_owned()]),
+            herald: Arc::new(silent::Silent),
             observations: Arc::clone(&ledger) as Arc<dyn ObservationSource>,
             cases: Arc::clone(&ledger) as _,
             alerts: Arc::clone(&alerts),
@@ -428,7 +431,7 @@ async fn what_is_not_there_is_a_problem_too() {
 
 #[test]
 fn every_kind_of_problem_is_documented() {
-    let page = include_str!("../../../docs/errors.md");
+    let page = include_str!("../../../../docs/errors.md");
     for kind in Kind::ALL {
         let (status, name, _) = kind.classify();
         let row = format!("| `{name}` | {} |", status.as_u16());
