@@ -58,6 +58,8 @@ pub(crate) struct Setup {
     pub(crate) notices: Option<domain::notice::Rules>,
     /// The alert rules and runbooks that hold until others are put into force.
     pub(crate) books: Books,
+    /// Where people reach the console, for links in pages.
+    pub(crate) console_url: Option<String>,
     /// Whose payments are guarded unasked.
     pub(crate) guarded: ByDefault,
     /// How long an outcome may be reported after its decision.
@@ -236,6 +238,7 @@ fn alerting(setup: &Setup, ledger: &Arc<SqliteLedger>, live: &Arc<Live>) -> Opti
         live: Arc::clone(live),
         catalogue: setup.catalogue.clone(),
         clock: Arc::clone(&setup.clock),
+        console: setup.console_url.clone(),
     };
     Some(evaluator(sources, setup.books.clone(), &setup.receivers))
 }

@@ -43,6 +43,8 @@ pub(crate) struct Sources<L> {
     pub(crate) catalogue: Shared,
     /// The time.
     pub(crate) clock: SharedClock,
+    /// Where people reach the console.
+    pub(crate) console: Option<String>,
 }
 
 /// The alert rules of the file `alerts.yaml` in `folder`; the built-in ones without such a file.
@@ -138,7 +140,7 @@ pub(crate) fn evaluator<L: ObservationSource + AlertStore + 'static>(
         locales,
         emergency: receivers.emergency().map(|_| Arc::new(emergency) as _),
         watchdog: receivers.watchdog().map(Box::from),
-        console: None,
+        console: sources.console,
         holder: Uuid::now_v7().to_string(),
         every: EVERY,
         patience: PATIENCE,

@@ -104,6 +104,7 @@ pub(crate) fn setup(folder: &Path, settings: &Settings) -> anyhow::Result<Setup>
         notices: notice_files::load(folder, Some(&receivers))?,
         books: Books::of_folder(folder, &receivers)?,
         receivers,
+        console_url: settings.console.url(),
         guarded: settings.guard.by_default().map_err(anyhow::Error::msg)?,
         token_ttl: SignedDuration::from_secs(i64::from(settings.token.ttl_secs)),
         snapshot_every: Duration::from_millis(u64::from(settings.health.snapshot_ms)),

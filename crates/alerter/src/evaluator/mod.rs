@@ -294,12 +294,15 @@ impl Evaluator {
     fn owe(&self, memory: &Memory, turn: &mut Turn, now: Timestamp) {
         let mut incidents = memory.open.clone();
         incidents.extend(turn.advance.opened.iter().cloned());
+        let mut runs = memory.runs.clone();
+        runs.extend(turn.advance.runs.iter().cloned());
         let done = self.seen.done();
         let desk = Desk {
             rules: &self.rules,
             instances: &memory.instances,
             incidents: &incidents,
             impacts: &self.impacts,
+            runs: &runs,
             done: &done,
             console: self.parts.console.as_deref(),
             locales: &self.parts.locales,

@@ -8,11 +8,13 @@ use domain::alert::page::{self as words, Facts, Locale as Language};
 use domain::alert::{Instance, Kind, Notification, Rules, Severity as Badness};
 use jiff::Timestamp;
 use ledger::Impact;
-use ledger::alert::Incident;
+use ledger::alert::{Incident, Run};
 use ledger::delivery::{Class, NewDelivery};
 use uuid::Uuid;
 
-use super::name;
+use super::{name, runbooks};
+
+pub(super) use words::Deed as Said;
 
 /// A page that is owed to one receiver.
 #[derive(Clone, Debug, PartialEq)]
@@ -143,6 +145,8 @@ pub(super) struct Desk<'a> {
     pub(super) instances: &'a [Instance],
     pub(super) incidents: &'a [Incident],
     pub(super) impacts: &'a BTreeMap<Uuid, Impact>,
+    /// The runbooks at work.
+    pub(super) runs: &'a [Run],
     /// What was done about it.
     pub(super) done: &'a [words::Deed],
     /// Where the console is.
@@ -182,13 +186,20 @@ impl Desk<'_> {
             let mut incidents = self.incidents.iter();
             incidents.find(|open| open.fingerprint == one.fingerprint.as_str())
         });
+        let mut done = self.done.to_vec();
+        let mut offered = Vec::new();
+        if let Some(incident) = incident {
+            let said = runbooks::said(self.runs, incident.id);
+            done.extend(said.0);
+            offered = said.1;
+        }
         let facts = Facts {
             impact: incident
                 .and_then(|incident| self.impacts.get(&incident.id))
                 .map(cost),
-            done: self.done.to_vec(),
+            done,
             similar: Vec::new(),
-            links: self.links(incident),
+            links: self.links(incident, &offered),
         };
         let rule = self.rules.rule(&notification.rule);
         let language = match locale {
@@ -198,17 +209,27 @@ impl Desk<'_> {
         sent(words::page(notification, rule, &about, &facts, language), locale)
     }
 
-    fn links(&self, incident: Option<&Incident>) -> Vec<domain::alert::Link> {
-        let link = |(console, incident): (&str, &Incident)| domain::alert::Link {
-            text: "incident".into(),
-            url: format!(
-                "{}/api/v1/incidents/{}",
-                console.trim_end_matches('/'),
-                incident.id
-            )
-            .into(),
+    fn links(&self, incident: Option<&Incident>, offered: &[String]) -> Vec<domain::alert::Link> {
+        let Some((console, incident)) = self.console.zip(incident) else {
+            return Vec::new();
         };
-        self.console.zip(incident).map(link).into_iter().collect()
+        let url = format!(
+            "{}/api/v1/incidents/{}",
+            console.trim_end_matches('/'),
+            incident.id
+        );
+        let link = |text: String, url: &str| domain::alert::Link {
+            text: text.into(),
+            url: url.into(),
+        };
+        let mut links = vec![link("incident".to_owned(), &url)];
+        let plans = format!("{url}/plans");
+        links.extend(
+            offered
+                .iter()
+                .map(|runbook| link(format!("runbook {runbook}"), &plans)),
+        );
+        links
     }
 }
 

@@ -9,7 +9,7 @@ use domain::breaker_state::BreakerState;
 use domain::channels::Configuration;
 use domain::control::{Actor, Change, Control, Refused};
 use domain::id::ChannelId;
-use domain::runbook::{Course, Line, Next, Runbooks, Settled, Situation};
+use domain::runbook::{Course, Line, Next, Runbooks, Settled, Situation, Stage};
 use domain::snapshot::HealthSnapshot;
 use jiff::Timestamp;
 use ledger::LedgerError;
@@ -76,6 +76,36 @@ pub(super) fn course(run: &Run) -> Option<Course> {
             tracing::warn!(%error, runbook = run.runbook, incident = %run.incident, "a runbook at work cannot be read");
         })
         .ok()
+}
+
+/// What pages say of the runbooks at work on `incident`, and those that wait for somebody's word.
+pub(super) fn said(runs: &[Run], incident: Uuid) -> (Vec<page::Said>, Vec<String>) {
+    let mut said = Vec::new();
+    let mut offered = Vec::new();
+    for course in runs
+        .iter()
+        .filter(|run| run.incident == incident)
+        .filter_map(course)
+    {
+        let runbook = course.runbook.name.to_string();
+        if course.is_offered() {
+            offered.push(runbook.clone());
+            said.push(page::Said::Offered { runbook });
+            continue;
+        }
+        let made = course.stages.iter().filter_map(|stage| match stage {
+            Stage::Made(made) => Some(page::Said::Changed {
+                what: made.planned.words.clone(),
+                by: format!("runbook {runbook}"),
+            }),
+            _ => None,
+        });
+        said.extend(made);
+        if course.stages.contains(&Stage::Waiting) {
+            said.push(page::Said::Begun { runbook });
+        }
+    }
+    (said, offered)
 }
 
 /// Channels that take no payments now.

@@ -15,7 +15,8 @@ use serde_json::{Value, json};
 /// What was seen last.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Seen {
-    breakers: BTreeMap<ChannelId, (BreakerState, Timestamp)>,
+    /// With why they are so, where it is known.
+    breakers: BTreeMap<ChannelId, (BreakerState, Option<String>)>,
     /// The suspensions that hold, by number, in words.
     suspensions: BTreeMap<u64, String>,
     policy: Option<u64>,
@@ -35,7 +36,8 @@ impl Seen {
         let mut lines: Vec<(Option<&ChannelId>, String, &'static str, Timestamp, String)> = Vec::new();
         for channel in &health.channels {
             let now = (channel.breaker.state, channel.breaker.since);
-            let before = self.breakers.insert(channel.channel.clone(), now);
+            let why = channel.breaker.reason.as_deref().map(ToOwned::to_owned);
+            let before = self.breakers.insert(channel.channel.clone(), (now.0, why));
             if before.is_some_and(|before| before.0 != now.0) {
                 let reason = channel.breaker.reason.as_deref().unwrap_or("no reason given");
                 lines.push((
@@ -122,12 +124,12 @@ impl Seen {
 
     /// What was done by itself or by hand and holds now.
     pub(super) fn done(&self) -> Vec<Deed> {
-        let breakers = self.breakers.iter().filter_map(|(channel, (state, _))| {
+        let breakers = self.breakers.iter().filter_map(|(channel, (state, why))| {
             let channel = channel.to_string();
             match state {
                 BreakerState::Tripped | BreakerState::Probing => Some(Deed::Tripped {
                     channel,
-                    reason: state.as_str().to_owned(),
+                    reason: why.as_deref().unwrap_or(state.as_str()).to_owned(),
                 }),
                 BreakerState::Ramping => Some(Deed::Returning { channel }),
                 BreakerState::Healthy

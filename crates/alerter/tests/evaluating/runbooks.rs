@@ -73,6 +73,8 @@ async fn a_runbook_is_applied_when_its_alert_fires_and_every_step_ends_at_its_ti
     let told = stand.told("oncall").await;
     assert_eq!(told.len(), 2, "the page and the note");
     assert_eq!(told[0].order_key, told[1].order_key);
+    let page = stand.moody.written.lock()[0].clone();
+    assert!(page.contains("Runbook leave is at work"), "{page}");
     // Another process: what was made ends, each at its time, also after the incident.
     let mut evaluator = stand.with_runbooks(RULES, ALL);
     for (mins, policy, limit) in [(31, 2, Some(10)), (30, 2, None), (61, 1, None)] {
@@ -155,6 +157,11 @@ async fn what_is_offered_waits_for_a_word_and_one_word_takes_it_back() {
     evaluator.tick().await;
     let before = stand.set().await;
     assert!(before.suspensions.is_empty(), "nobody has said a word");
+    let page = stand.moody.written.lock()[0].clone();
+    let incident = stand.incidents().await.remove(0);
+    let link = format!("https://pay.example/api/v1/incidents/{}/plans", incident.id);
+    assert!(page.contains("Runbook leave waits for your word"), "{page}");
+    assert!(page.contains(&link), "{page}");
     assert_eq!(direct(&stand, Direction::Apply).await, Acted::Done { version: 0 });
     stand.pass(1);
     stand.health(&[("c0", 5)]);

@@ -67,6 +67,8 @@ pub(crate) struct Moody {
     pub(crate) is_away: AtomicBool,
     pub(crate) is_blind: AtomicBool,
     pub(crate) is_generous: AtomicBool,
+    /// What is in the messages that were to be written.
+    pub(crate) written: parking_lot::Mutex<Vec<String>>,
 }
 
 impl Moody {
@@ -92,6 +94,8 @@ impl AlertStore for Moody {
         moody!(self, self.store.board(known, now))
     }
     fn advance<'a>(&'a self, advance: &'a Advance) -> Answer<'a, Advanced> {
+        let messages = advance.deliveries.iter().map(|one| one.message.to_string());
+        self.written.lock().extend(messages);
         moody!(self, self.store.advance(advance))
     }
     fn act<'a>(&'a self, act: &'a Act) -> Answer<'a, Acted> {
@@ -218,6 +222,7 @@ impl Stand {
                 is_away: AtomicBool::new(false),
                 is_blind: AtomicBool::new(false),
                 is_generous: AtomicBool::new(true),
+                written: parking_lot::Mutex::default(),
             }),
             control,
             clock,

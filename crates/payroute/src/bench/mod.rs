@@ -178,6 +178,7 @@ async fn start(data: &Path, telemetry: &telemetry::Guard) -> anyhow::Result<(Soc
         receivers: Arc::default(),
         notices: None,
         books: crate::evaluating::Books::default(),
+        console_url: None,
         guarded: ByDefault::Nobody,
         token_ttl: SignedDuration::from_hours(1),
         snapshot_every: Duration::from_millis(250),

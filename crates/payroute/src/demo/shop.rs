@@ -52,6 +52,7 @@ pub(super) fn setup(world: &World, folder: &Path) -> anyhow::Result<Setup> {
         receivers: Arc::default(),
         notices: None,
         books: crate::evaluating::Books::default(),
+        console_url: None,
         guarded: ByDefault::Nobody,
         token_ttl: SignedDuration::from_hours(1),
         snapshot_every: SNAPSHOT_EVERY,

@@ -40,6 +40,7 @@ pub(super) fn evaluate(
         live: Arc::clone(&watching.live),
         catalogue: stores.catalogue.clone(),
         clock: Arc::clone(&stores.clock),
+        console: stores.settings.console.url(),
     };
     let evaluator = evaluator(sources, books, receivers);
     running.spawn(|stop| evaluator.run(stop));

@@ -30,7 +30,7 @@ const fn key(path: &'static str, value: &'static str, about: &'static str) -> Ke
 }
 
 /// Every setting, in the order of the documentation.
-pub(crate) const KEYS: [Key; 29] = [
+pub(crate) const KEYS: [Key; 30] = [
     key(
         "listen.grpc",
         "ADDRESS",
@@ -141,6 +141,11 @@ pub(crate) const KEYS: [Key; 29] = [
         "compensation.receiver",
         "NAME",
         "the receiver that events about open attempts are sent to; empty: they are handed to listeners only",
+    ),
+    key(
+        "console.url",
+        "URL",
+        "where people reach the console, for links in pages, `https://pay.example`; empty: pages have none",
     ),
     key(
         "log.filter",

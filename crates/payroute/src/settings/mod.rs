@@ -44,6 +44,8 @@ pub(crate) struct Settings {
     pub(crate) health: Health,
     /// What is unknown.
     pub(crate) compensation: Compensation,
+    /// The console, as people reach it.
+    pub(crate) console: Console,
     /// Logs and traces.
     pub(crate) log: Log,
     /// The shop's own files.
@@ -175,6 +177,21 @@ impl Compensation {
     /// The receiver, if there is one.
     pub(crate) fn receiver(&self) -> Option<String> {
         (!self.receiver.is_empty()).then(|| self.receiver.clone())
+    }
+}
+
+/// The console, as people reach it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Console {
+    /// Its address, for links in pages; empty: they have none.
+    pub(crate) url: String,
+}
+
+impl Console {
+    /// Its address, if there is one.
+    pub(crate) fn url(&self) -> Option<String> {
+        (!self.url.is_empty()).then(|| self.url.clone())
     }
 }
 

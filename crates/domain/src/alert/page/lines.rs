@@ -196,6 +196,8 @@ fn deed_line(deed: &Deed, locale: Locale) -> String {
         },
         (Deed::Changed { what, by }, Locale::En) => format!("{what} ({by})"),
         (Deed::Changed { what, by }, Locale::ZhCn) => format!("{what}（{by}）"),
+        (Deed::Begun { runbook }, Locale::En) => format!("Runbook {runbook} is at work"),
+        (Deed::Begun { runbook }, Locale::ZhCn) => format!("预案 {runbook} 正在执行"),
         (Deed::Offered { runbook }, Locale::En) => format!("Runbook {runbook} waits for your word"),
         (Deed::Offered { runbook }, Locale::ZhCn) => format!("预案 {runbook} 等待确认执行"),
     }

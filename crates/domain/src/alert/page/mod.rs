@@ -167,6 +167,11 @@ pub enum Deed {
         /// Who.
         by: String,
     },
+    /// A runbook that runs by itself has begun.
+    Begun {
+        /// Which.
+        runbook: String,
+    },
     /// A runbook waits for somebody's word.
     Offered {
         /// Which.
