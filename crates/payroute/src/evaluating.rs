@@ -17,9 +17,10 @@ use domain::clock::SharedClock;
 use domain::diagnostic::Diagnostic;
 use domain::runbook::Runbooks;
 use jiff::SignedDuration;
-use ledger::ObservationSource;
 use ledger::alert::AlertStore;
+use ledger::compensation::Cases;
 use ledger::control::ControlStore;
+use ledger::{Deliveries, ObservationSource};
 use stats::live::Live;
 use uuid::Uuid;
 
@@ -113,7 +114,7 @@ impl Books {
 
 /// An evaluator of the rules that were put into force, and until then of those of `books`. Where these name nobody,
 /// every receiver is told that people on call read.
-pub(crate) fn evaluator<L: ObservationSource + AlertStore + 'static>(
+pub(crate) fn evaluator<L: ObservationSource + AlertStore + Cases + Deliveries + 'static>(
     sources: Sources<L>,
     books: Books,
     receivers: &Arc<Receivers>,
@@ -129,6 +130,8 @@ pub(crate) fn evaluator<L: ObservationSource + AlertStore + 'static>(
     let emergency = Emergency::new(Arc::clone(receivers), Arc::clone(&sources.clock));
     Evaluator::new(Parts {
         alerts: Arc::clone(&sources.ledger) as _,
+        cases: Arc::clone(&sources.ledger) as _,
+        deliveries: Arc::clone(&sources.ledger) as _,
         observations: sources.ledger,
         control: sources.control,
         live: sources.live,

@@ -10,6 +10,7 @@ pub mod metric;
 mod name;
 mod page;
 mod runbooks;
+mod standing;
 mod subjects;
 mod timeline;
 mod turn;
@@ -28,8 +29,9 @@ use domain::diagnostic::Diagnostic;
 use domain::runbook::Runbooks;
 use jiff::{SignedDuration, Timestamp};
 use ledger::alert::{Advance, Advanced, AlertStore, Edition};
+use ledger::compensation::Cases;
 use ledger::control::{ControlStore, Editor};
-use ledger::{Impact, LedgerError, ObservationSource, Span, Whom};
+use ledger::{Deliveries, Impact, LedgerError, ObservationSource, Span, Whom};
 use metrics::{counter, gauge, histogram};
 use stats::live::Live;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
@@ -78,6 +80,10 @@ pub struct Parts {
     pub alerts: Arc<dyn AlertStore>,
     /// Where outcomes are counted.
     pub observations: Arc<dyn ObservationSource>,
+    /// Where attempts wait to be settled.
+    pub cases: Arc<dyn Cases>,
+    /// Where messages that were given up are kept.
+    pub deliveries: Arc<dyn Deliveries>,
     /// What operators have set.
     pub control: Arc<dyn ControlStore>,
     /// The health of the channels.
@@ -128,6 +134,8 @@ pub struct Evaluator {
     editor: Editor,
     hourly: BTreeMap<domain::alert::Scope, u32>,
     hourly_at: Option<Timestamp>,
+    standing: Vec<standing::Gauge>,
+    standing_at: Option<Timestamp>,
     impacts: BTreeMap<Uuid, Impact>,
     impacts_at: Option<Timestamp>,
     seen: Seen,
@@ -158,6 +166,8 @@ impl Evaluator {
             ),
             hourly: BTreeMap::new(),
             hourly_at: None,
+            standing: Vec::new(),
+            standing_at: None,
             impacts: BTreeMap::new(),
             impacts_at: None,
             seen: Seen::default(),
@@ -270,6 +280,7 @@ impl Evaluator {
     fn turn(&self, memory: &mut Memory, now: Timestamp) -> Turn {
         let mut beside: Beside = beside(&self.parts.live.snapshot(), &self.providers, now);
         beside.hourly.clone_from(&self.hourly);
+        beside.gauges.extend(self.standing.iter().cloned());
         let known = Known {
             series: self.counted.known(now),
             beside: &beside,
@@ -323,6 +334,16 @@ impl Evaluator {
         self.counted
             .look(now, longest(&self.rules), &self.providers)
             .await;
+        let is_due = |at| now.duration_since(at) >= standing::EVERY;
+        if self.standing_at.is_none_or(is_due) {
+            self.standing_at = Some(now);
+            let asked = standing::look(&*self.parts.cases, &*self.parts.deliveries, now).await;
+            // What is not known now neither fires nor resolves anything.
+            self.standing = asked.unwrap_or_else(|error| {
+                tracing::warn!(%error, "cases and dead letters cannot be counted: {error}");
+                Vec::new()
+            });
+        }
         if self.hourly_at.is_none_or(|at| now.duration_since(at) >= HOURLY) {
             self.hourly_at = Some(now);
             let usual = hourly(&*self.parts.observations, &self.rules, &self.providers, now).await;

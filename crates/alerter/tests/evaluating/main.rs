@@ -6,4 +6,5 @@ mod life;
 mod racing;
 mod runbooks;
 mod stand;
+mod standing;
 mod trouble;

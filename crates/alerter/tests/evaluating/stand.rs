@@ -21,6 +21,7 @@ use ledger::alert::{
     Silence,
 };
 use ledger::attempt::AttemptRecord;
+use ledger::compensation::Cases;
 use ledger::control::{ControlStore, Editor};
 use ledger::delivery::{Deliveries, Filter, Record};
 use ledger::{
@@ -57,8 +58,8 @@ rules:
 ";
 
 /// Everything that a store offers.
-pub(crate) trait Everything: Ledger + ObservationSource + AlertStore + Deliveries {}
-impl<T: Ledger + ObservationSource + AlertStore + Deliveries> Everything for T {}
+pub(crate) trait Everything: Ledger + ObservationSource + AlertStore + Deliveries + Cases {}
+impl<T: Ledger + ObservationSource + AlertStore + Deliveries + Cases> Everything for T {}
 
 /// A store that can be told to fail, and that gives the lease to everybody when it is told so.
 #[derive(Debug)]
@@ -263,6 +264,8 @@ impl Stand {
         Parts {
             alerts: Arc::clone(&self.moody) as _,
             observations: Arc::clone(&self.moody) as _,
+            cases: Arc::clone(&self.moody.store) as _,
+            deliveries: Arc::clone(&self.moody.store) as _,
             control: Arc::clone(&self.control),
             live: Arc::clone(&self.live),
             catalogue: self.catalogue.clone(),
@@ -329,7 +332,7 @@ impl Stand {
         self.moody.store.commit(&batch).await.unwrap();
     }
 
-    fn attempt(&self, channel: &str, class: OutcomeClass) -> AttemptRecord {
+    pub(crate) fn attempt(&self, channel: &str, class: OutcomeClass) -> AttemptRecord {
         let number = self.attempts.fetch_add(1, Ordering::SeqCst);
         let now = self.now();
         let succeeded = class.is_success();
@@ -400,7 +403,7 @@ impl Stand {
             limit: 1_000,
             ..Filter::default()
         };
-        let mut records = self.moody.store.list(&filter).await.unwrap();
+        let mut records = Deliveries::list(&*self.moody.store, &filter).await.unwrap();
         records.reverse();
         records
     }
