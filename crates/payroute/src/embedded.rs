@@ -236,6 +236,7 @@ fn alerting(setup: &Setup, ledger: &Arc<SqliteLedger>, live: &Arc<Live>) -> Opti
         ledger: Arc::clone(ledger),
         control: Arc::clone(ledger) as _,
         live: Arc::clone(live),
+        board: None,
         catalogue: setup.catalogue.clone(),
         clock: Arc::clone(&setup.clock),
         console: setup.console_url.clone(),

@@ -21,7 +21,9 @@ use ledger::alert::AlertStore;
 use ledger::compensation::Cases;
 use ledger::control::ControlStore;
 use ledger::{Deliveries, ObservationSource};
+use parking_lot::Mutex;
 use stats::live::Live;
+use stats::redis::reader::Board;
 use uuid::Uuid;
 
 use crate::alerts_command::strangers;
@@ -40,6 +42,8 @@ pub(crate) struct Sources<L> {
     pub(crate) control: Arc<dyn ControlStore>,
     /// The health of the channels.
     pub(crate) live: Arc<Live>,
+    /// What all processes together have counted of them; `None` where one process counts everything.
+    pub(crate) board: Option<Arc<Mutex<Board>>>,
     /// What is known of providers.
     pub(crate) catalogue: Shared,
     /// The time.
@@ -135,6 +139,7 @@ pub(crate) fn evaluator<L: ObservationSource + AlertStore + Cases + Deliveries +
         observations: sources.ledger,
         control: sources.control,
         live: sources.live,
+        board: sources.board,
         catalogue: sources.catalogue,
         clock: sources.clock,
         rules: books.rules,

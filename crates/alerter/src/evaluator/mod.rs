@@ -33,7 +33,9 @@ use ledger::compensation::Cases;
 use ledger::control::{ControlStore, Editor};
 use ledger::{Deliveries, Impact, LedgerError, ObservationSource, Span, Whom};
 use metrics::{counter, gauge, histogram};
+use parking_lot::Mutex;
 use stats::live::Live;
+use stats::redis::reader::Board;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -88,6 +90,9 @@ pub struct Parts {
     pub control: Arc<dyn ControlStore>,
     /// The health of the channels.
     pub live: Arc<Live>,
+    /// What all processes together have counted of the channels; `None` where one process counts everything, and what it
+    /// shows is never old.
+    pub board: Option<Arc<Mutex<Board>>>,
     /// The providers that channels may have.
     pub catalogue: Shared,
     /// The time.
@@ -281,6 +286,9 @@ impl Evaluator {
         let mut beside: Beside = beside(&self.parts.live.snapshot(), &self.providers, now);
         beside.hourly.clone_from(&self.hourly);
         beside.gauges.extend(self.standing.iter().cloned());
+        if let Some(board) = &self.parts.board {
+            subjects::forget_old(&mut beside, &board.lock(), Instant::now());
+        }
         let known = Known {
             series: self.counted.known(now),
             beside: &beside,

@@ -4,8 +4,11 @@ use std::collections::BTreeMap;
 
 use domain::alert::{Beside, Dimension, Metric, Scope};
 use domain::breaker_state::BreakerState;
+use domain::id::ChannelId;
 use domain::snapshot::HealthSnapshot;
 use jiff::{SignedDuration, Timestamp};
+use stats::redis::reader::{Board, Freshness};
+use tokio::time::Instant;
 
 /// How old a health snapshot may be before it says nothing about now.
 const STALE: SignedDuration = SignedDuration::from_mins(1);
@@ -65,4 +68,15 @@ pub(super) fn beside(
             .insert(scope, (health.failure_streak, health.timeout_streak));
     }
     beside
+}
+
+/// Takes out the streaks of channels that nobody has counted lately. In their place a health snapshot shows what this
+/// process has seen itself, which may be nothing: no streak at all would look like a recovery.
+pub(super) fn forget_old(beside: &mut Beside, board: &Board, now: Instant) {
+    beside.streaks.retain(|scope, _| {
+        let channel = scope
+            .get(Dimension::Channel)
+            .and_then(|name| ChannelId::new(name).ok());
+        channel.is_some_and(|channel| board.freshness(&channel, now) <= Freshness::LastKnown)
+    });
 }

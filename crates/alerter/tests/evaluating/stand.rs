@@ -268,6 +268,7 @@ impl Stand {
             deliveries: Arc::clone(&self.moody.store) as _,
             control: Arc::clone(&self.control),
             live: Arc::clone(&self.live),
+            board: None,
             catalogue: self.catalogue.clone(),
             clock: Arc::clone(&self.clock) as _,
             rules: Rules::load(rules, "alerts.yaml", None).unwrap(),

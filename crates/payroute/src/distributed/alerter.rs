@@ -38,6 +38,7 @@ pub(super) fn evaluate(
         ledger: Arc::clone(&stores.ledger),
         control: Arc::clone(&stores.control),
         live: Arc::clone(&watching.live),
+        board: Some(Arc::clone(&watching.board)),
         catalogue: stores.catalogue.clone(),
         clock: Arc::clone(&stores.clock),
         console: stores.settings.console.url(),

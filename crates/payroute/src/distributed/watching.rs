@@ -36,7 +36,7 @@ pub(super) struct Watching {
     pub(super) shop: Shop,
     pub(super) outcomes: Publisher,
     consumer: Consumer,
-    board: Arc<Mutex<Board>>,
+    pub(super) board: Arc<Mutex<Board>>,
     log: RedisLog,
     every: Duration,
 }
