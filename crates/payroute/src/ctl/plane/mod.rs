@@ -1,8 +1,10 @@
 //! The control plane by hand: what is in force, and changes to it, over REST.
 
+mod alerting;
 mod compensation;
 mod deliveries;
 mod incidents;
+mod plans;
 mod show;
 
 use std::io::Write;
@@ -10,9 +12,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use clap::{Subcommand, ValueEnum};
-use reqwest::{Method, RequestBuilder};
+use reqwest::{Method, RequestBuilder, Response};
 use serde_json::{Value, json};
 
+use alerting::{AlertCommand, RulesCommand, SilenceCommand};
 use compensation::CompensationCommand;
 use deliveries::{DeliveryCommand, ReceiverCommand};
 use incidents::IncidentCommand;
@@ -147,12 +150,6 @@ pub(crate) enum PlaneCommand {
         #[command(subcommand)]
         command: CompensationCommand,
     },
-    /// Look at what runbooks do about incidents, let one go, or take it back
-    Incident {
-        /// What about them
-        #[command(subcommand)]
-        command: IncidentCommand,
-    },
     /// Look at the receivers of alerts, events and notices, or try one
     Receiver {
         /// What about them.
@@ -164,6 +161,30 @@ pub(crate) enum PlaneCommand {
         /// What about it.
         #[command(subcommand)]
         command: DeliveryCommand,
+    },
+    /// Look at the alerts that are not at rest
+    Alert {
+        /// What about them.
+        #[command(subcommand)]
+        command: AlertCommand,
+    },
+    /// Look at incidents and what runbooks do about them, take one on, write into it, close it
+    Incident {
+        /// What about them.
+        #[command(subcommand)]
+        command: IncidentCommand,
+    },
+    /// Look at silences, make one, end one
+    Silence {
+        /// What about them.
+        #[command(subcommand)]
+        command: SilenceCommand,
+    },
+    /// Look at the alert rules, check others, put them into force
+    Rules {
+        /// What about them.
+        #[command(subcommand)]
+        command: RulesCommand,
     },
     /// List who changed what, the latest first
     Audit {
@@ -241,11 +262,14 @@ impl Plane {
                 show::unmapped_codes(out, &codes)?;
             }
             PlaneCommand::Compensation { command } => self.compensation(command, out).await?,
-            PlaneCommand::Incident { command } => self.incident(command, out).await?,
             PlaneCommand::Audit { verify: false } => show::audit(out, &self.get("/audit").await?)?,
             PlaneCommand::Audit { verify: true } => show::verified(out, &self.get("/audit/verify").await?)?,
             PlaneCommand::Receiver { command } => self.receiver(command, out).await?,
             PlaneCommand::Delivery { command } => self.delivery(command, out).await?,
+            PlaneCommand::Alert { command } => self.alert(command, out).await?,
+            PlaneCommand::Incident { command } => self.incident(command, out).await?,
+            PlaneCommand::Silence { command } => self.silence(command, out).await?,
+            PlaneCommand::Rules { command } => self.rules(command, out).await?,
             change => show::changed(out, &self.change(change).await?)?,
         }
         Ok(())
@@ -326,9 +350,13 @@ impl Plane {
         }
     }
 
-    async fn send(&self, request: RequestBuilder) -> anyhow::Result<Value> {
+    async fn answer(&self, request: RequestBuilder) -> anyhow::Result<Response> {
         let unreachable = || format!("no control plane answers at {}", self.base);
-        let answer = request.send().await.with_context(unreachable)?;
+        request.send().await.with_context(unreachable)
+    }
+
+    async fn send(&self, request: RequestBuilder) -> anyhow::Result<Value> {
+        let answer = self.answer(request).await?;
         let fine = answer.status().is_success();
         let body: Value = answer.json().await.context("the answer is not JSON")?;
         if fine { Ok(body) } else { Err(show::problem(&body)) }

@@ -13,6 +13,13 @@ pub(super) fn list(value: &Value) -> impl Iterator<Item = &Value> {
     value.as_array().into_iter().flatten()
 }
 
+/// Labels, as `channel=a, provider=b`.
+pub(super) fn labels(value: &Value) -> String {
+    let labels = value.as_object().into_iter().flatten();
+    let written = |(name, value): (&String, &Value)| format!("{name}={}", value.as_str().unwrap_or("-"));
+    labels.map(written).collect::<Vec<_>>().join(", ")
+}
+
 /// A list of words, separated by commas.
 fn words(value: &Value) -> String {
     let words: Vec<&str> = list(value).filter_map(Value::as_str).collect();
