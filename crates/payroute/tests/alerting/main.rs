@@ -2,8 +2,12 @@
 
 #![cfg(test)]
 
+mod changes;
+mod crashes;
 mod delivery;
 mod notices;
+mod outages;
 mod refusals;
 mod runbooks;
+mod shop;
 mod support;

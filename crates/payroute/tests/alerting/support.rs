@@ -18,10 +18,14 @@ use uuid::Uuid;
 /// How long a test waits for what must come.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
 
-/// A ledger of its own on the shared server, a zoo, and a configuration folder.
+/// A ledger of its own on the shared server or on one of its own, a zoo, and a configuration folder.
 pub(crate) struct House {
     pub(crate) zoo: Zoo,
     pub(crate) ledger: PostgresLedger,
+    /// The server that is its own, if it has one.
+    pub(crate) server: Option<Postgres>,
+    /// Where its processes look for Redis. Nobody listens at the address that it begins with.
+    pub(crate) redis: String,
     database: String,
     folder: TempDir,
 }
@@ -32,6 +36,21 @@ impl House {
         let database = tokio::task::spawn_blocking(|| Postgres::shared().database().unwrap())
             .await
             .unwrap();
+        Self::on(None, database, receivers).await
+    }
+
+    /// The same on a server of its own, which a test may stop.
+    pub(crate) async fn apart(receivers: &str) -> Self {
+        let started = tokio::task::spawn_blocking(|| {
+            let server = Postgres::start().unwrap();
+            let database = server.database().unwrap();
+            (server, database)
+        });
+        let (server, database) = started.await.unwrap();
+        Self::on(Some(server), database, receivers).await
+    }
+
+    async fn on(server: Option<Postgres>, database: String, receivers: &str) -> Self {
         let settings = PostgresSettings {
             url: database.clone(),
             max_connections: 4,
@@ -42,6 +61,8 @@ impl House {
         let house = Self {
             zoo: Zoo::open(now).unwrap(),
             ledger,
+            server,
+            redis: "redis://127.0.0.1:1".to_owned(),
             database,
             folder: tempfile::tempdir().unwrap(),
         };
@@ -64,28 +85,67 @@ impl House {
         let text = receivers
             .replace("ZOO", &format!("http://{address}"))
             .replace("PORT", &address.port().to_string());
-        std::fs::write(
-            self.folder.path().join("receivers.yaml"),
-            format!("{guard}{text}"),
-        )
-        .unwrap();
+        self.write("receivers.yaml", &format!("{guard}{text}"));
+    }
+
+    /// Writes a file of the configuration folder, and says where it is.
+    pub(crate) fn write(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path
     }
 
     /// Starts an alerter.
     pub(crate) fn alerter(&self) -> Program {
+        self.start("alerter", &["probes on"])
+    }
+
+    /// Starts a service, which says where it listens under `labels`.
+    pub(crate) fn start(&self, service: &str, labels: &[&str]) -> Program {
+        let mut command = self.command(&[service, "--config"]);
+        command.arg(self.folder.path());
+        Program::start(&mut command, labels).expect("a service starts")
+    }
+
+    /// Runs a command to its end, and returns what it said.
+    pub(crate) fn run(&self, arguments: &[&str]) -> String {
+        let output = self.command(arguments).output().expect("payroute runs");
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{arguments:?}: {said}");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    /// What a command says that is refused.
+    pub(crate) fn refused(&self, arguments: &[&str]) -> String {
+        let output = self.command(arguments).output().expect("payroute runs");
+        assert!(!output.status.success(), "{arguments:?} is not refused");
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    }
+
+    /// Puts the configuration folder into the ledger.
+    pub(crate) fn import(&self) {
+        self.run(&[
+            "config",
+            "import",
+            "--config",
+            self.folder.path().to_str().unwrap(),
+        ]);
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_payroute"));
         let state: PathBuf = self.folder.path().join(Uuid::now_v7().to_string());
+        command.args(arguments);
+        for variable in ["GRPC", "ADMIN", "CONSOLE"] {
+            command.env(format!("PAYROUTE_LISTEN__{variable}"), "127.0.0.1:0");
+        }
         command
-            .args(["alerter", "--config"])
-            .arg(self.folder.path())
-            .env("PAYROUTE_LISTEN__ADMIN", "127.0.0.1:0")
             .env("PAYROUTE_LEDGER__URL", &self.database)
             .env("PAYROUTE_LEDGER__CONNECTIONS", "8")
-            // Nobody listens there: the alerter asks Redis nothing.
-            .env("PAYROUTE_REDIS__URL", "redis://127.0.0.1:1")
+            .env("PAYROUTE_REDIS__URL", &self.redis)
             .env("PAYROUTE_STATE__PATH", state)
             .env("PAYROUTE_LOG__FILTER", "error");
-        Program::start(&mut command, &["probes on"]).expect("an alerter starts")
+        command
     }
 
     /// Leaves deliveries to be sent.
@@ -96,7 +156,8 @@ impl House {
     /// Runs a statement in the ledger's database.
     pub(crate) fn sql(&self, sql: &str) -> String {
         let name = self.database.rsplit('/').next().unwrap();
-        Postgres::shared().ask(name, sql).unwrap()
+        let server = self.server.as_ref().unwrap_or_else(|| Postgres::shared());
+        server.ask(name, sql).unwrap()
     }
 
     /// Makes what waits for its next try due, instead of waiting with it.
