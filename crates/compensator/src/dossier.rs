@@ -23,7 +23,9 @@ impl<'p> Dossier<'p> {
         let attempts = payment.attempts.as_slice();
         let counted = || {
             let attempts = attempts.iter().enumerate();
-            attempts.filter(|(_, attempt)| sibling(payment.attempts.as_slice(), attempt).is_none())
+            attempts.filter(|(place, attempt)| {
+                sibling(&payment.attempts, attempt).is_none() && !is_told_again(&payment.attempts, *place)
+            })
         };
         let made = counted().filter_map(|(place, attempt)| {
             Some(Made {
@@ -95,6 +97,21 @@ fn sibling<'p>(attempts: &'p [AttemptRecord], attempt: &AttemptRecord) -> Option
             && other.attempt_no == attempt.attempt_no
             && other.channel == attempt.channel
             && !is_stand_in(&other.attempt)
+    })
+}
+
+/// Whether the attempt at `place` is a charge that an earlier one told of already: the provider knew both by one key, and
+/// answered the second with the result of the first.
+fn is_told_again(attempts: &[AttemptRecord], place: usize) -> bool {
+    let satisfies = |attempt: &AttemptRecord| {
+        State::from_name(&attempt.verdict.state).is_some_and(State::satisfies_payment)
+    };
+    let (earlier, later) = attempts.split_at(place);
+    later.first().is_some_and(|attempt| {
+        satisfies(attempt)
+            && earlier.iter().any(|other| {
+                other.attempt_no == attempt.attempt_no && other.channel == attempt.channel && satisfies(other)
+            })
     })
 }
 

@@ -42,6 +42,9 @@ const LOOKS_PER_SWEEP: u32 = 120;
 /// How old an open attempt without a case is at least: a transaction may be about to commit.
 const SWEPT_AFTER: SignedDuration = SignedDuration::from_secs(60);
 
+/// How far back a compensator that starts looks for payments that were charged twice.
+const LOOKS_BACK: SignedDuration = SignedDuration::from_hours(1);
+
 /// How many attempts one sweep takes.
 const SWEPT_AT_ONCE: u32 = 500;
 
@@ -81,6 +84,8 @@ pub trait Clerk: Send + Sync + std::fmt::Debug {
 pub struct Compensator {
     parts: Parts,
     channels: Channels,
+    /// Which charges were looked at, up to when.
+    looked_until: Option<Timestamp>,
 }
 
 impl Compensator {
@@ -88,7 +93,11 @@ impl Compensator {
     #[must_use]
     pub fn new(parts: Parts) -> Self {
         let channels = Channels::new(Arc::clone(&parts.control), parts.catalogue.clone());
-        Self { parts, channels }
+        Self {
+            parts,
+            channels,
+            looked_until: None,
+        }
     }
 
     /// Works until `stop` is cancelled. What is in hand then is finished first.
@@ -115,14 +124,34 @@ impl Compensator {
     }
 
     /// Takes up attempts that are open and that nobody follows.
-    async fn sweep(&self) -> Result<(), LedgerError> {
+    async fn sweep(&mut self) -> Result<(), LedgerError> {
         let now = self.parts.clock.now();
         let before = now.checked_sub(SWEPT_AFTER).unwrap_or(now);
         let found = self.parts.cases.sweep(before, SWEPT_AT_ONCE).await?;
         if found > 0 {
             tracing::warn!(found, "{found} open attempts had no case and have one now");
         }
+        self.look_for_charges(now, before).await?;
         unreported::take_up(&self.parts, before, SWEPT_AT_ONCE).await
+    }
+
+    /// Takes up payments that were charged twice by submits that nobody registered.
+    async fn look_for_charges(&mut self, now: Timestamp, before: Timestamp) -> Result<(), LedgerError> {
+        let from = self
+            .looked_until
+            .unwrap_or_else(|| now.checked_sub(LOOKS_BACK).unwrap_or(now));
+        let cases = &self.parts.cases;
+        let found = cases.sweep_charged_twice(from, before, SWEPT_AT_ONCE).await?;
+        if found > 0 {
+            tracing::error!(
+                found,
+                "{found} attempts charged a payment that another one charged too: one of each is paid back"
+            );
+        }
+        if found < u64::from(SWEPT_AT_ONCE) {
+            self.looked_until = Some(before);
+        }
+        Ok(())
     }
 
     async fn count(&self) -> Result<(), LedgerError> {

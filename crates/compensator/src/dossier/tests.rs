@@ -137,3 +137,33 @@ fn what_stands_for_a_submit_that_was_reported_after_all_is_no_attempt_of_its_own
         "it would take the payment back"
     );
 }
+
+#[test]
+fn a_second_click_that_another_channel_charged_is_paid_back() {
+    let other = AttemptRecord {
+        channel: "bank_b".parse().unwrap(),
+        received_at: at(2),
+        ..attempt("b", 1, State::Succeeded)
+    };
+    let payment = payment(vec![attempt("a", 1, State::Succeeded), other], Vec::new());
+    assert_eq!(duty(&payment, "a"), None);
+    assert!(matches!(
+        duty(&payment, "b"),
+        Some(Duty::Refund(_, RefundCause::PaidElsewhere))
+    ));
+}
+
+#[test]
+fn one_charge_that_was_reported_twice_is_not_paid_back() {
+    let payment = payment(
+        vec![
+            attempt("a", 1, State::Succeeded),
+            attempt("b", 1, State::Succeeded),
+        ],
+        Vec::new(),
+    );
+    assert_eq!(duty(&payment, "a"), None);
+    assert_eq!(duty(&payment, "b"), None);
+    let dossier = Dossier::of(&payment, Order::Open);
+    assert!(dossier.others_to_refund(&AttemptId::new("a").unwrap()).is_empty());
+}

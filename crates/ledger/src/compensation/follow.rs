@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use domain::attempt::State;
 use domain::compensation::{Cause, is_open};
 use domain::id::{AttemptId, ChannelId, MerchantId, PaymentId};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::{CaseRecord, Opening};
 use crate::attempt::{AttemptRecord, Recorded};
@@ -39,6 +39,21 @@ fn opening(attempt: &AttemptRecord) -> Option<CaseRecord> {
         .case
         .or((is_open(state) || is_second).then_some(at_once))?;
     Some(CaseRecord::opened(attempt, state, opening))
+}
+
+/// How long before a charge another one of the same payment is looked for.
+pub(crate) const TWICE_WITHIN: SignedDuration = SignedDuration::from_hours(24);
+
+/// `attempts`, each with a case to begin with, that is due at once.
+pub(crate) fn to_be_looked_at(attempts: Vec<AttemptRecord>) -> Vec<AttemptRecord> {
+    let with_case = |attempt: AttemptRecord| AttemptRecord {
+        case: Some(Opening {
+            cause: Cause::Unsettled,
+            due_at: attempt.received_at,
+        }),
+        ..attempt
+    };
+    attempts.into_iter().map(with_case).collect()
 }
 
 /// A change of an attempt's state.

@@ -23,7 +23,7 @@ use crate::control::Draft;
 use crate::delivery::NewDelivery;
 use crate::port::Answer;
 
-pub(crate) use follow::{Change, Follow, openings};
+pub(crate) use follow::{Change, Follow, TWICE_WITHIN, openings, to_be_looked_at};
 
 /// How the case of an attempt begins, as far as its reporter knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -270,6 +270,15 @@ pub trait Cases: Send + Sync + fmt::Debug {
     /// # Errors
     /// When the store does not do it.
     fn sweep(&self, before: Timestamp, limit: u32) -> Answer<'_, u64>;
+
+    /// Opens a case for up to `limit` attempts that arrived from `from` on and before `before` and satisfied their
+    /// payment, though another submit did within the day before, and says how many those were. Of the submits that nobody
+    /// registered before they were made, nothing else tells that there were two: a second click goes out as the same
+    /// attempt, to another channel.
+    ///
+    /// # Errors
+    /// When the store does not do it.
+    fn sweep_charged_twice(&self, from: Timestamp, before: Timestamp, limit: u32) -> Answer<'_, u64>;
 
     /// The case of an attempt; `None` when there is none.
     ///

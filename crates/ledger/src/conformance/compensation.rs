@@ -155,6 +155,41 @@ pub(crate) async fn a_repeated_report_opens_no_case(both: Both) {
 }
 
 /// A change of state moves the case, forgets what was asked, and takes it out of the hands of whoever planned.
+pub(crate) async fn two_charges_of_one_payment_are_found_and_one_reported_twice_is_not(both: Both) {
+    let charged = |name: &str, payment: &str, channel: &str, number: u32| AttemptRecord {
+        payment: payment.parse().unwrap(),
+        channel: channel.parse().unwrap(),
+        attempt_no: number,
+        ..attempt_in(name, State::Succeeded)
+    };
+    let declined = AttemptRecord {
+        payment: "switched".parse().unwrap(),
+        ..attempt_in("no", State::Declined)
+    };
+    both.report(vec![
+        charged("click-a", "clicked", "bank_a", 1),
+        charged("click-b", "clicked", "bank_b", 1),
+        charged("same-a", "same", "bank_a", 1),
+        charged("same-b", "same", "bank_a", 1),
+        declined,
+        charged("yes", "switched", "bank_b", 1),
+    ])
+    .await;
+    assert!(both.case("click-b").await.is_none(), "nobody has looked");
+    let sweep = |from, before| both.cases.sweep_charged_twice(from, before, 100);
+    let at = sample::attempt("any").received_at;
+    let later = at.checked_add(jiff::SignedDuration::from_secs(1)).unwrap();
+    assert_eq!(sweep(later, Timestamp::MAX).await.unwrap(), 0, "earlier ones");
+    assert_eq!(sweep(at, at).await.unwrap(), 0, "later ones");
+    assert_eq!(sweep(at, later).await.unwrap(), 2);
+    assert_eq!(sweep(at, later).await.unwrap(), 0, "they have a case");
+    let case = both.case("click-b").await.unwrap();
+    assert_eq!(case.due_at, Some(at));
+    for single in ["same-a", "same-b", "no", "yes"] {
+        assert!(both.case(single).await.is_none(), "{single}");
+    }
+}
+
 pub(crate) async fn a_case_follows_its_attempt(both: Both) {
     both.report(vec![sample::attempt("a")]).await;
     let claimed = both.claim(1, sample::at(1), sample::at(9_000_000)).await;
@@ -518,6 +553,7 @@ macro_rules! case_conformance {
             a_case_is_opened_with_its_attempt
             a_repeated_report_opens_no_case
             a_case_follows_its_attempt
+            two_charges_of_one_payment_are_found_and_one_reported_twice_is_not
             a_case_follows_within_a_batch
             a_settled_attempt_needs_its_case_no_more
             a_case_is_claimed_by_one_until_the_lease_ends

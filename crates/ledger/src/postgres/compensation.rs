@@ -3,7 +3,9 @@
 use domain::compensation::{Ask, Cause};
 use domain::id::{AttemptId, MerchantId};
 use jiff::Timestamp;
-use sqlx::{Connection, PgConnection};
+use sqlx::postgres::PgArguments;
+use sqlx::query::Query;
+use sqlx::{Connection, PgConnection, Postgres};
 use tokio::time::timeout;
 
 use super::attempt::{column, columns as attempt_columns};
@@ -13,7 +15,7 @@ use super::{PostgresLedger, READ_LIMIT, TRIES, WRITE_LIMIT};
 use crate::attempt::{AttemptRecord, Recorded, Resolved};
 use crate::compensation::{
     CaseRecord, Cases, Change, Decision, Filter, Finish, Finished, Follow, HandOut, Kept, Lease, Standing,
-    Write, openings,
+    TWICE_WITHIN, Write, openings, to_be_looked_at,
 };
 use crate::error::LedgerError;
 use crate::port::{Answer, Batch};
@@ -386,31 +388,56 @@ impl PostgresLedger {
     }
 
     async fn sweep_open(&self, before: Timestamp, limit: u32) -> Result<u64, LedgerError> {
-        const OPERATION: &str = "look for open attempts without a case";
+        let open = sqlx::query(concat!(
+            "select ",
+            attempt_columns!(),
+            " from attempt where state in ('awaiting_customer', 'unknown', 'reversal_pending', 'needs_review', \
+             'late_success', 'refund_pending', 'refund_needs_review') and received_at < $1 \
+             and not exists (select from compensation_case as it \
+             where it.merchant_id = attempt.merchant_id and it.attempt_id = attempt.attempt_id) \
+             order by received_at limit $2"
+        ));
+        let open = open.bind(Micros::from(before)).bind(i64::from(limit));
+        self.open_cases_of(open).await
+    }
+
+    async fn sweep_twice(&self, from: Timestamp, before: Timestamp, limit: u32) -> Result<u64, LedgerError> {
+        let since = from.checked_sub(TWICE_WITHIN).unwrap_or(Timestamp::MIN);
+        // The last day's partitions are looked at, no others.
+        let twice = sqlx::query(concat!(
+            "select ",
+            attempt_columns!(),
+            " from attempt where received_at >= $1 and received_at < $2 \
+             and state in ('succeeded', 'confirmed_succeeded') and exists (select from attempt as other \
+             where other.merchant_id = attempt.merchant_id and other.payment_id = attempt.payment_id \
+             and (other.attempt_no <> attempt.attempt_no or other.channel_id <> attempt.channel_id) \
+             and other.state in ('succeeded', 'confirmed_succeeded') and other.received_at >= $3) \
+             and not exists (select from compensation_case as it \
+             where it.merchant_id = attempt.merchant_id and it.attempt_id = attempt.attempt_id) \
+             order by received_at limit $4"
+        ));
+        let twice = twice
+            .bind(Micros::from(from))
+            .bind(Micros::from(before))
+            .bind(Micros::from(since))
+            .bind(i64::from(limit));
+        self.open_cases_of(twice).await
+    }
+
+    /// Opens a case for each of the attempts that `found` finds.
+    async fn open_cases_of(&self, found: Query<'_, Postgres, PgArguments>) -> Result<u64, LedgerError> {
+        const OPERATION: &str = "look for attempts that want a case";
         let during = |error| self.failure.during(OPERATION, error);
         let mut connection = self.pool.acquire().await.map_err(during)?;
         let work = async {
-            let rows = sqlx::query(concat!(
-                "select ",
-                attempt_columns!(),
-                " from attempt where state in ('awaiting_customer', 'unknown', 'reversal_pending', 'needs_review', \
-                 'late_success', 'refund_pending', 'refund_needs_review') and received_at < $1 \
-                 and not exists (select from compensation_case as it \
-                 where it.merchant_id = attempt.merchant_id and it.attempt_id = attempt.attempt_id) \
-                 order by received_at limit $2"
-            ))
-            .bind(Micros::from(before))
-            .bind(i64::from(limit))
-            .fetch_all(&mut *connection)
-            .await
-            .map_err(during)?;
+            let rows = found.fetch_all(&mut *connection).await.map_err(during)?;
             let attempts: Vec<AttemptRecord> = rows
                 .iter()
                 .map(|row| row::attempt::read(row))
                 .collect::<Result<_, _>>()?;
             let found = vec![Recorded::New; attempts.len()];
             // One that is settled in this moment has a case for nothing: whoever looks at it finds it settled.
-            open(&mut connection, &self.failure, &attempts, &found)
+            open(&mut connection, &self.failure, &to_be_looked_at(attempts), &found)
                 .await
                 .map_err(Setback::into_error)
         };
@@ -472,6 +499,10 @@ impl Cases for PostgresLedger {
 
     fn sweep(&self, before: Timestamp, limit: u32) -> Answer<'_, u64> {
         Box::pin(self.sweep_open(before, limit))
+    }
+
+    fn sweep_charged_twice(&self, from: Timestamp, before: Timestamp, limit: u32) -> Answer<'_, u64> {
+        Box::pin(self.sweep_twice(from, before, limit))
     }
 
     fn case<'a>(

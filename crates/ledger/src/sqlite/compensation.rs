@@ -4,6 +4,7 @@ use domain::compensation::Cause;
 use domain::id::AttemptId;
 use domain::id::MerchantId;
 use jiff::Timestamp;
+use sqlx::sqlite::SqliteRow;
 use sqlx::{Connection, SqliteConnection};
 
 use super::SqliteLedger;
@@ -12,7 +13,7 @@ use super::failure::Failure;
 use crate::attempt::{AttemptRecord, Recorded, Resolved};
 use crate::compensation::{
     CaseRecord, Cases, Change, Decision, Filter, Finish, Finished, Follow, HandOut, Kept, Lease, Standing,
-    Write, openings,
+    TWICE_WITHIN, Write, openings, to_be_looked_at,
 };
 use crate::error::LedgerError;
 use crate::port::{Answer, Batch};
@@ -33,6 +34,9 @@ macro_rules! afresh {
          leased_by = null, leased_until_us = null"
     };
 }
+
+/// What is told when a sweep fails.
+const SWEEP: &str = "look for attempts that want a case";
 
 /// Opens the cases of those of `attempts` that are new, and says how many.
 pub(super) async fn open(
@@ -262,10 +266,6 @@ impl SqliteLedger {
     }
 
     async fn sweep_open(&self, before: Timestamp, limit: u32) -> Result<u64, LedgerError> {
-        let during = |error| {
-            self.failure
-                .during("look for open attempts without a case", error)
-        };
         let rows = sqlx::query(concat!(
             "select ",
             attempt_columns!(),
@@ -279,7 +279,35 @@ impl SqliteLedger {
         .bind(limit)
         .fetch_all(&self.readers)
         .await
-        .map_err(during)?;
+        .map_err(|error| self.failure.during(SWEEP, error))?;
+        self.open_cases_of(rows).await
+    }
+
+    async fn sweep_twice(&self, from: Timestamp, before: Timestamp, limit: u32) -> Result<u64, LedgerError> {
+        let since = from.checked_sub(TWICE_WITHIN).unwrap_or(Timestamp::MIN);
+        let rows = sqlx::query(concat!(
+            "select ",
+            attempt_columns!(),
+            " from attempt where class is not null and received_at_us >= ? and received_at_us < ? \
+             and state in ('succeeded', 'confirmed_succeeded') and exists (select 1 from attempt as other \
+             where other.merchant_id = attempt.merchant_id and other.payment_id = attempt.payment_id \
+             and (other.attempt_no <> attempt.attempt_no or other.channel_id <> attempt.channel_id) \
+             and other.state in ('succeeded', 'confirmed_succeeded') and other.received_at_us >= ?) \
+             and not exists (select 1 from compensation_case as it \
+             where it.merchant_id = attempt.merchant_id and it.attempt_id = attempt.attempt_id) \
+             order by received_at_us limit ?"
+        ))
+        .bind(from.as_microsecond())
+        .bind(before.as_microsecond())
+        .bind(since.as_microsecond())
+        .bind(limit)
+        .fetch_all(&self.readers)
+        .await
+        .map_err(|error| self.failure.during(SWEEP, error))?;
+        self.open_cases_of(rows).await
+    }
+
+    async fn open_cases_of(&self, rows: Vec<SqliteRow>) -> Result<u64, LedgerError> {
         let attempts: Vec<AttemptRecord> = rows
             .iter()
             .map(|row| row::attempt::read(row))
@@ -288,9 +316,13 @@ impl SqliteLedger {
             return Ok(0);
         }
         let found = vec![Recorded::New; attempts.len()];
-        let mut connection = self.writer.acquire().await.map_err(during)?;
+        let mut connection = self
+            .writer
+            .acquire()
+            .await
+            .map_err(|error| self.failure.during(SWEEP, error))?;
         // One that is settled in this moment has a case for nothing: whoever looks at it finds it settled.
-        open(&mut connection, &self.failure, &attempts, &found).await
+        open(&mut connection, &self.failure, &to_be_looked_at(attempts), &found).await
     }
 }
 
@@ -339,6 +371,10 @@ impl Cases for SqliteLedger {
 
     fn sweep(&self, before: Timestamp, limit: u32) -> Answer<'_, u64> {
         Box::pin(self.sweep_open(before, limit))
+    }
+
+    fn sweep_charged_twice(&self, from: Timestamp, before: Timestamp, limit: u32) -> Answer<'_, u64> {
+        Box::pin(self.sweep_twice(from, before, limit))
     }
 
     fn case<'a>(

@@ -30,6 +30,10 @@ impl Cases for NoCases {
         Box::pin(async { Ok(()) })
     }
 
+    fn sweep_charged_twice(&self, _: Timestamp, _: Timestamp, _: u32) -> Answer<'_, u64> {
+        Box::pin(async { Ok(0) })
+    }
+
     fn sweep(&self, _: Timestamp, _: u32) -> Answer<'_, u64> {
         Box::pin(async { Ok(0) })
     }
