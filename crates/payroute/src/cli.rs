@@ -260,6 +260,9 @@ pub(crate) struct BenchArgs {
     /// How many callers at once, each with a connection of its own
     #[arg(long, value_delimiter = ',', default_value = "1,16,64", value_parser = clap::value_parser!(u16).range(1..=1_024))]
     pub(crate) connections: Vec<u16>,
+    /// How many pages of each kind of alert rule are waited for; 0 leaves them out
+    #[arg(long, default_value_t = 40, value_parser = clap::value_parser!(u16).range(0..=120))]
+    pub(crate) pages: u16,
 }
 
 /// What `ctl resolve` takes.

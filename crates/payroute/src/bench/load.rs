@@ -177,7 +177,11 @@ pub(super) async fn decide(address: SocketAddr, payment: &str) -> anyhow::Result
         .into_inner())
 }
 
-async fn connect(address: SocketAddr) -> anyhow::Result<RoutingServiceClient<Channel>> {
+/// A client of the server at `address`.
+///
+/// # Errors
+/// When it cannot be reached.
+pub(super) async fn connect(address: SocketAddr) -> anyhow::Result<RoutingServiceClient<Channel>> {
     let endpoint = Endpoint::from_shared(format!("http://{address}"))?.tcp_nodelay(true);
     let channel = endpoint.connect().await;
     let channel = channel.with_context(|| format!("cannot connect to {address}"))?;

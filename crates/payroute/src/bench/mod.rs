@@ -3,14 +3,16 @@
 //! Everything runs in this process: an echo server, an embedded Payroute of the example shop with a ledger in a
 //! temporary folder, and the callers, each with a connection of its own over loopback. So callers and servers share
 //! the cores, and only the comparison of the rows means something, not a row by itself. Then the same for what follows a
-//! failure, with the SDK in between.
+//! failure, with the SDK in between, and for what follows an outage: the page.
 
+mod alerts;
 mod echo;
 mod failover;
 mod load;
 mod slow;
 
 use access::Guard;
+use alerter::receivers::Receivers;
 use router::guarded::ByDefault;
 use std::fmt;
 use std::io::Write;
@@ -28,6 +30,7 @@ use tokio::net::TcpListener;
 
 use crate::cli::BenchArgs;
 use crate::embedded::{self, Listeners, Setup, Source};
+use crate::evaluating::Books;
 use crate::running::Running;
 use crate::serve::SERVICE;
 use crate::shop_files::ShopFiles;
@@ -71,7 +74,7 @@ pub(crate) async fn run(args: BenchArgs, out: &mut impl Write) -> anyhow::Result
     };
     let telemetry = telemetry::init(SERVICE, &settings)?;
     let data = tempfile::tempdir()?;
-    let (payroute, running) = start(data.path(), &telemetry).await?;
+    let (payroute, running) = start(data.path(), Shop::example()?, &telemetry).await?;
     let answer = load::decide(payroute, "canned").await?;
     let echo = Echo::start(answer).await?;
 
@@ -101,10 +104,32 @@ pub(crate) async fn run(args: BenchArgs, out: &mut impl Write) -> anyhow::Result
     running.stop().await?;
     // Another one, for what was routed before has filled its limits.
     let data = tempfile::tempdir()?;
-    let (payroute, running) = start(data.path(), &telemetry).await?;
+    let (payroute, running) = start(data.path(), Shop::example()?, &telemetry).await?;
     failovers(&echo, payroute, Duration::from_secs(u64::from(seconds)), out).await?;
     echo.stop().await?;
-    running.stop().await
+    running.stop().await?;
+    if args.pages > 0 {
+        alerts::measure(args.pages, &telemetry, out).await?;
+    }
+    Ok(())
+}
+
+/// What a Payroute that is measured works with.
+struct Shop {
+    source: Source,
+    receivers: Arc<Receivers>,
+    books: Books,
+}
+
+impl Shop {
+    /// The example shop, which tells nobody.
+    fn example() -> anyhow::Result<Self> {
+        Ok(Self {
+            source: Source::Fixed(ShopFiles::example(&Catalogue::built_in()?)?),
+            receivers: Arc::default(),
+            books: Books::default(),
+        })
+    }
 }
 
 /// What a customer waits for after a failure, beside the two calls that it needs at a bare echo.
@@ -162,12 +187,15 @@ fn show(out: &mut impl Write, connections: u16, subject: Subject, figures: &Figu
     out.flush()
 }
 
-/// An embedded Payroute of the example shop, and where it answers gRPC.
-async fn start(data: &Path, telemetry: &telemetry::Guard) -> anyhow::Result<(SocketAddr, Running)> {
-    let catalogue = SharedCatalogue::new(Catalogue::built_in()?);
+/// An embedded Payroute of `shop`, and where it answers gRPC.
+async fn start(
+    data: &Path,
+    shop: Shop,
+    telemetry: &telemetry::Guard,
+) -> anyhow::Result<(SocketAddr, Running)> {
     let setup = Setup {
-        shop: Source::Fixed(ShopFiles::example(&catalogue.load())?),
-        catalogue,
+        shop: shop.source,
+        catalogue: SharedCatalogue::new(Catalogue::built_in()?),
         catalogue_files: None,
         ledger: SqliteSettings {
             path: data.join("payroute.db"),
@@ -175,9 +203,9 @@ async fn start(data: &Path, telemetry: &telemetry::Guard) -> anyhow::Result<(Soc
         },
         keyring: token_keys::load_or_make(&data.join("token-keys"))?,
         guard: Guard::default(),
-        receivers: Arc::default(),
+        receivers: shop.receivers,
         notices: None,
-        books: crate::evaluating::Books::default(),
+        books: shop.books,
         console_url: None,
         guarded: ByDefault::Nobody,
         token_ttl: SignedDuration::from_hours(1),
