@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use proto::route::RouteQuery;
-use proto::v1;
+use proto::{time, v1};
 
 pub use proto::violation::{Violation, Violations};
 
@@ -153,6 +154,13 @@ impl PaymentBuilder {
     /// both charge. Costs a write to the ledger in each Route.
     pub const fn guard(mut self, guard: bool) -> Self {
         self.request.guard = guard;
+        self
+    }
+
+    /// Until when the order wants money: nothing is submitted from then on, and with a guard a success that is found out
+    /// later is paid back. Not given: no deadline.
+    pub fn expires_at(mut self, at: Timestamp) -> Self {
+        self.request.order_expires_at = Some(time::to_wire(at));
         self
     }
 

@@ -40,6 +40,8 @@ impl<'p> Dossier<'p> {
         let kept = attempts.first().map(|first| Kept {
             money: first.amount,
             order,
+            // Whether it has passed, the guard's `order` says.
+            expires_at: None,
             attempts: made.collect(),
             satisfied_by: satisfied.min().map(|(_, place)| slot(place)),
         });

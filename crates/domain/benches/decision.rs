@@ -58,6 +58,7 @@ fn decision(bencher: Bencher<'_, '_>, (channels, rules, segments): (usize, usize
         exclude: &[],
         portable_to: &[],
         previous: &[],
+        order_expires_at: None,
     };
     let mut now = Timestamp::UNIX_EPOCH;
     bencher.bench_local(|| {

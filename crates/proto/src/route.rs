@@ -4,6 +4,7 @@ use domain::id::{AttemptId, ChannelId};
 use domain::money::Money;
 use domain::network_retry::Fingerprint;
 use domain::payment::{Attributes, Card, Customer, Device, Operation, Stage};
+use jiff::Timestamp;
 
 use crate::fields::{MAX_TAGS, Reader};
 use crate::v1;
@@ -33,6 +34,8 @@ pub struct RouteQuery {
     pub request: Option<AttemptId>,
     /// What the caller knows the card or token by.
     pub credential: Option<Fingerprint>,
+    /// Until when the order wants money; `None` when it has no deadline.
+    pub order_expires_at: Option<Timestamp>,
 }
 
 impl TryFrom<v1::RouteRequest> for RouteQuery {
@@ -58,6 +61,7 @@ impl TryFrom<v1::RouteRequest> for RouteQuery {
         let (guard, explain) = (request.guard, request.explain);
         let request_id = reader.optional_name("request_id", &request.request_id);
         let credential = reader.fingerprint("credential_fingerprint", &request.credential_fingerprint);
+        let order_expires_at = reader.time("order_expires_at", request.order_expires_at.as_ref());
         let query = attributes(&mut reader, request).map(|attributes| Self {
             attributes,
             candidates,
@@ -68,6 +72,7 @@ impl TryFrom<v1::RouteRequest> for RouteQuery {
             explain,
             request: request_id,
             credential,
+            order_expires_at,
         });
         reader.finish(query)
     }
@@ -224,6 +229,18 @@ mod tests {
         let query = RouteQuery::try_from(good()).unwrap();
         assert_eq!(query.attributes.attempt_no, 1);
         assert_eq!(query.attributes.stage, Stage::Debit);
+    }
+
+    #[test]
+    fn a_deadline_is_a_time_and_may_have_passed() {
+        let until = |seconds| v1::RouteRequest {
+            order_expires_at: Some(prost_types::Timestamp { seconds, nanos: 0 }),
+            ..good()
+        };
+        assert_eq!(fields(until(i64::MAX)), ["order_expires_at"]);
+        let query = RouteQuery::try_from(until(1)).unwrap();
+        assert_eq!(query.order_expires_at, Timestamp::from_second(1).ok());
+        assert_eq!(RouteQuery::try_from(good()).unwrap().order_expires_at, None);
     }
 
     #[test]

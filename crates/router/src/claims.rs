@@ -35,6 +35,7 @@ pub(crate) struct DecisionProof {
     pub(crate) guarded: bool,
     pub(crate) credential: Option<Fingerprint>,
     pub(crate) card_brand: String,
+    pub(crate) order_expires_at: Option<Timestamp>,
 }
 
 /// The language of a caller who names none.
@@ -66,6 +67,9 @@ impl DecisionProof {
                 guarded: claims.guarded,
                 credential: Fingerprint::new(&claims.credential).ok(),
                 card_brand: claims.card_brand.clone(),
+                order_expires_at: (claims.order_expires_at_us != 0)
+                    .then(|| from_micros(claims.order_expires_at_us))
+                    .flatten(),
             })
         };
         let source = InvalidToken::Malformed;
@@ -96,6 +100,11 @@ impl DecisionProof {
         self.targets
             .get(place + 1)
             .map(|target| target.channel_id.as_str())
+    }
+
+    /// Whether the order still wants money, as far as the decision knew.
+    pub(crate) fn order_is_open(&self, now: Timestamp) -> bool {
+        self.order_expires_at.is_none_or(|at| now < at)
     }
 
     /// The language to speak: what this call asks for, else what the decision was asked in.
@@ -129,6 +138,7 @@ pub(crate) fn of_decision(id: Uuid, attributes: &Attributes, times: [Timestamp; 
         guarded: false,
         credential: String::new(),
         card_brand: String::new(),
+        order_expires_at_us: 0,
     }
 }
 

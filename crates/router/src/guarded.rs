@@ -143,6 +143,7 @@ impl Routing {
             merchant: attributes.merchant.clone(),
             payment: attributes.payment.clone(),
             money: attributes.amount,
+            expires_at: query.order_expires_at,
             slot: Slot::first(attributes.attempt_no),
             channel: channel.id.clone(),
             request: query.request.clone(),

@@ -285,7 +285,7 @@ impl Routing {
             channel_healthy: channel.is_some_and(|channel| self.is_healthy(verified, channel)),
             // Route answers only when they are.
             earlier_settled: true,
-            payment_open: true,
+            payment_open: verified.decided.order_is_open(now),
             profile,
             capabilities,
         };
@@ -338,6 +338,7 @@ impl Routing {
             merchant: decided.merchant.clone(),
             payment: decided.payment.clone(),
             money: decided.amount,
+            expires_at: decided.order_expires_at,
             slot: Slot::retry(decided.attempt_no),
             channel: case.report.channel.clone(),
             // Whoever repeats the report is told the same again.

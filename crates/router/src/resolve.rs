@@ -243,6 +243,9 @@ impl Routing {
                 _ => QueryPlan::for_lost_result(&profile, capabilities, now),
             });
         }
+        if !decided.order_is_open(self.clock.now()) {
+            return speech::plain(v1::NextAction::Stop);
+        }
         let other = decided.after(&record.channel);
         let advice = failure.map(|failure| failure.advice);
         match (advice, other) {

@@ -107,6 +107,7 @@ impl Routing {
             exclude: &query.exclude,
             portable_to: &query.portable_to,
             previous,
+            order_expires_at: query.order_expires_at,
         };
         let crate::routing::Desk { limits, rng } = desk;
         let decision = self.live.with_brain(|brain| {
@@ -188,6 +189,7 @@ impl Routing {
         let mut claims = of_decision(named.id, payment, [named.decided_at, named.expires_at]);
         claims.targets = named.decision.targets.iter().filter_map(target).collect();
         claims.guarded = self.guards(query);
+        claims.order_expires_at_us = query.order_expires_at.map_or(0, Timestamp::as_microsecond);
         claims.credential = query
             .credential
             .as_ref()

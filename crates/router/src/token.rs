@@ -281,6 +281,7 @@ mod tests {
             guarded: true,
             credential: name.clone(),
             card_brand: "b".repeat(crate::route::MAX_BRAND),
+            order_expires_at_us: i64::MAX,
         };
         let receipt = ReceiptClaims {
             decision: Some(decision.clone()),

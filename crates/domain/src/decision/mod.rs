@@ -42,6 +42,8 @@ pub struct Query<'q> {
     pub portable_to: &'q [ChannelId],
     /// The earlier attempts at the payment, oldest first.
     pub previous: &'q [Previous],
+    /// Until when the order wants money; `None` when it has no deadline.
+    pub order_expires_at: Option<Timestamp>,
 }
 
 /// What changes with every decision.
@@ -86,7 +88,8 @@ pub fn decide<'p, R: Rng + ?Sized>(
     keep_portable(shop, query.portable_to, &mut sorted);
     let plan = shop.policy.plan(payment, now, &sorted.eligible);
     let mut decision = Decision::new(&plan, sorted.excluded);
-    if let Some(halt) = previous::halt(query.previous, payment, &attempt::Limits::default()) {
+    let order_over = query.order_expires_at.is_some_and(|at| at <= now);
+    if let Some(halt) = previous::halt(query.previous, payment, order_over, &attempt::Limits::default()) {
         return decision.halted(halt);
     }
     let candidates = candidates(shop, payment, &plan.order);

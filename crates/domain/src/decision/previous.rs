@@ -20,8 +20,14 @@ pub struct Previous {
 
 /// Why no other attempt may be made beside `previous`; `None` when one may.
 ///
-/// A paid attempt goes before an unsettled one: nothing more is wanted then, whatever becomes of the other.
-pub(super) fn halt(previous: &[Previous], payment: &Attributes, limits: &Limits) -> Option<Halt> {
+/// A paid attempt goes before an unsettled one: nothing more is wanted then, whatever becomes of the other. An
+/// unsettled one goes before the end of the order: it has to be found out all the same.
+pub(super) fn halt(
+    previous: &[Previous],
+    payment: &Attributes,
+    order_over: bool,
+    limits: &Limits,
+) -> Option<Halt> {
     if previous.iter().any(|attempt| attempt.state.was_charged()) {
         return Some(Halt::Paid);
     }
@@ -30,6 +36,9 @@ pub(super) fn halt(previous: &[Previous], payment: &Attributes, limits: &Limits)
         .any(|attempt| attempt.state.standing() == Standing::Blocking)
     {
         return Some(Halt::Unsettled);
+    }
+    if order_over {
+        return Some(Halt::OrderOver);
     }
     let last = previous.last()?;
     let same_method = |attempt: &&Previous| attempt.method == payment.method;

@@ -152,6 +152,7 @@ fn query(attributes: &Attributes) -> Query<'_> {
         exclude: &[],
         portable_to: &[],
         previous: &[],
+        order_expires_at: None,
     }
 }
 

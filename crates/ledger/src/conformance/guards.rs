@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use domain::attempt::State;
-use domain::attempt::payment::{Blocked, Slot, Submit};
+use domain::attempt::payment::{Blocked, Order, Slot, Submit};
 use domain::id::{AttemptId, ChannelId};
 use domain::money::Money;
 use domain::network_retry::Fingerprint;
@@ -25,6 +25,7 @@ fn registration(payment: &str, slot: Slot, channel: &str) -> Registration {
         merchant: sample::merchant(),
         payment: sample::payment(payment),
         money: Money::new(12_345, "CNY".parse().unwrap()).unwrap(),
+        expires_at: None,
         slot,
         channel: ChannelId::new(channel).unwrap(),
         request: Some(AttemptId::new("r1").unwrap()),
@@ -192,6 +193,35 @@ pub(crate) async fn a_finding_moves_the_guard(store: Store) {
     assert_eq!(payment.kept().satisfied_by, Some(slot));
 }
 
+/// The deadline is kept, the last one counts, and it is judged by the time at which something is said.
+pub(crate) async fn an_order_expires_at_its_deadline(store: Store) {
+    let until = |payment, slot, channel, micros| Registration {
+        expires_at: Some(sample::at(micros)),
+        ..registration(payment, slot, channel)
+    };
+    let declined = |name, payment, at| {
+        let mut declined = report(name, Slot::first(1), State::Declined);
+        declined.payment = sample::payment(payment);
+        declined.received_at = at;
+        declined
+    };
+    register(&store, until("p1", Slot::first(1), "bank_a", 10)).await;
+    commit(&store, declined("a", "p1", sample::at(10))).await;
+    let over = guarded(&store, "p1").await.unwrap();
+    assert_eq!(over.payment.kept().order, Order::Expired);
+    let next = register(&store, until("p1", Slot::first(2), "bank_b", 90)).await;
+    let why = Blocked::OrderOver;
+    assert_eq!(next, Registered::Blocked { why, by: None });
+
+    register(&store, until("p2", Slot::first(1), "bank_a", 10)).await;
+    commit(&store, declined("b", "p2", sample::at(9))).await;
+    let next = register(&store, until("p2", Slot::first(2), "bank_b", 90)).await;
+    assert_eq!(next, Registered::New);
+    let open = guarded(&store, "p2").await.unwrap();
+    assert_eq!(open.payment.kept().order, Order::Open);
+    assert_eq!(open.payment.kept().expires_at, Some(sample::at(90)));
+}
+
 /// A report of a submit that was never registered blocks its payment like one that was.
 pub(crate) async fn a_submit_that_nobody_registered_blocks_too(store: Store) {
     commit(&store, report("a", Slot::first(1), State::Unknown)).await;
@@ -325,6 +355,7 @@ macro_rules! guard_conformance {
             a_settled_attempt_lets_the_next_be_made
             a_retry_is_registered_like_an_attempt
             a_finding_moves_the_guard
+            an_order_expires_at_its_deadline
             a_submit_that_nobody_registered_blocks_too
             a_batch_twice_moves_the_guard_once
             another_amount_is_refused

@@ -48,6 +48,7 @@ impl Leaf {
         let kept = Kept {
             money: kept.money,
             order: kept.order,
+            expires_at: kept.expires_at,
             attempts: attempts.iter().map(made).collect(),
             satisfied_by: kept.satisfied_by,
         };
@@ -115,6 +116,10 @@ impl Leaf {
         if let Some(attempt) = self.find(of.slot) {
             return Registered::Again(attempt.clone());
         }
+        if let Some(at) = of.expires_at {
+            self.change(|payment| payment.expires(at));
+        }
+        self.pass(of.at);
         match self.payment.register(of.slot, &of.channel, of.most) {
             Ok(_) => {
                 self.add(of.clone().into());
@@ -126,6 +131,19 @@ impl Leaf {
                     .cloned();
                 Registered::Blocked { why, by }
             }
+        }
+    }
+
+    /// Lets the time be `now`.
+    fn pass(&mut self, now: Timestamp) {
+        self.change(|payment| payment.pass(now));
+    }
+
+    fn change(&mut self, change: impl FnOnce(&mut Payment)) {
+        let (order, expires_at) = (self.kept().order, self.kept().expires_at);
+        change(&mut self.payment);
+        if (order, expires_at) != (self.kept().order, self.kept().expires_at) {
+            self.changed = written(self.changed);
         }
     }
 
@@ -200,6 +218,7 @@ impl Book {
             if let Some(leaf) = self.leaves.get_mut(&guarded.name)
                 && let Some(event) = guarded.event
             {
+                leaf.pass(guarded.at);
                 leaf.apply(guarded.slot, event);
             }
         }
@@ -264,6 +283,7 @@ impl Book {
                 due_at: report.received_at,
             });
         }
+        leaf.pass(report.received_at);
         leaf.apply(slot, Event::Said(claim, Source::Reply));
     }
 }
@@ -274,6 +294,7 @@ pub(crate) struct Guarded {
     name: Name,
     slot: Slot,
     event: Option<Event>,
+    at: Timestamp,
 }
 
 impl Guarded {
@@ -293,6 +314,7 @@ impl Guarded {
             name,
             slot,
             event: event(resolution),
+            at: resolution.at,
         }
     }
 }

@@ -32,6 +32,8 @@ pub struct Registration {
     pub payment: PaymentId,
     /// What it asks for: the same for every attempt.
     pub money: Money,
+    /// Until when the order behind it wants money; `None`: as an earlier registration said, if one did.
+    pub expires_at: Option<Timestamp>,
     /// Which submit of the payment it is.
     pub slot: Slot,
     /// The channel it goes to.

@@ -27,7 +27,8 @@ macro_rules! payments {
     () => {
         "guarded_payment.merchant_id, guarded_payment.payment_id, guarded_payment.amount_minor, \
          guarded_payment.currency, guarded_payment.order_state, guarded_payment.satisfied_by_no, \
-         guarded_payment.satisfied_by_submit, guarded_payment.registered_at as registered_at_us"
+         guarded_payment.satisfied_by_submit, guarded_payment.registered_at as registered_at_us, \
+         guarded_payment.order_expires_at as order_expires_at_us"
     };
 }
 
@@ -88,6 +89,7 @@ async fn insert_fresh(
             let kept = Kept {
                 money: of.money,
                 order: Order::Open,
+                expires_at: of.expires_at,
                 attempts: Vec::new(),
                 satisfied_by: None,
             };
@@ -113,10 +115,10 @@ async fn insert_payments(
     let rows: Vec<_> = rows.iter().collect();
     let inserted = sqlx::query(
         "insert into guarded_payment (merchant_id, payment_id, amount_minor, currency, order_state, satisfied_by_no, \
-         satisfied_by_submit, registered_at) \
+         satisfied_by_submit, registered_at, order_expires_at) \
          select * from unnest($1::text[], $2::text[], $3::bigint[], $4::text[], $5::text[], $6::bigint[], $7::text[], \
-         $8::timestamptz[]) as given (merchant_id, payment_id, amount_minor, currency, order_state, satisfied_by_no, \
-         satisfied_by_submit, registered_at) order by merchant_id collate \"C\", payment_id collate \"C\" \
+         $8::timestamptz[], $9::timestamptz[]) as given (merchant_id, payment_id, amount_minor, currency, order_state, satisfied_by_no, \
+         satisfied_by_submit, registered_at, order_expires_at) order by merchant_id collate \"C\", payment_id collate \"C\" \
          on conflict (merchant_id, payment_id) do nothing returning merchant_id, payment_id",
     )
     .bind(column(&rows, |(name, _)| name.0.as_str()))
@@ -131,6 +133,7 @@ async fn insert_payments(
         leaf.kept().satisfied_by.map(|slot| slot.submit.as_str())
     }))
     .bind(column(&rows, |(_, leaf)| Micros::from(leaf.registered_at())))
+    .bind(column(&rows, |(_, leaf)| leaf.kept().expires_at.map(Micros::from)))
     .fetch_all(connection)
     .await
     .map_err(|error| failure.setback("write guarded payments", error))?;
@@ -264,9 +267,9 @@ async fn update_payments(
     let rows: Vec<_> = rows.iter().collect();
     sqlx::query(
         "update guarded_payment set order_state = given.order_state, satisfied_by_no = given.satisfied_by_no, \
-         satisfied_by_submit = given.satisfied_by_submit \
-         from unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::text[]) as given \
-         (merchant_id, payment_id, order_state, satisfied_by_no, satisfied_by_submit) \
+         satisfied_by_submit = given.satisfied_by_submit, order_expires_at = given.order_expires_at \
+         from unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::text[], $6::timestamptz[]) as given \
+         (merchant_id, payment_id, order_state, satisfied_by_no, satisfied_by_submit, order_expires_at) \
          where guarded_payment.merchant_id = given.merchant_id and guarded_payment.payment_id = given.payment_id",
     )
     .bind(column(&rows, |(name, _)| name.0.as_str()))
@@ -278,6 +281,7 @@ async fn update_payments(
     .bind(column(&rows, |(_, leaf)| {
         leaf.kept().satisfied_by.map(|slot| slot.submit.as_str())
     }))
+    .bind(column(&rows, |(_, leaf)| leaf.kept().expires_at.map(Micros::from)))
     .execute(connection)
     .await
     .map(drop)

@@ -16,7 +16,7 @@ use super::failure::silent;
 use crate::error::{Cause, OpenError};
 
 /// Migrations in their order. Applied files are frozen.
-const MIGRATIONS: [(i64, &str, &str); 7] = [
+const MIGRATIONS: [(i64, &str, &str); 8] = [
     (
         1,
         "attempts and decisions",
@@ -46,6 +46,11 @@ const MIGRATIONS: [(i64, &str, &str); 7] = [
         6,
         "alerts",
         include_str!("../../../../migrations/postgres/0006_alerts.sql"),
+    ),
+    (
+        7,
+        "order deadline",
+        include_str!("../../../../migrations/postgres/0007_order_deadline.sql"),
     ),
     (
         10,

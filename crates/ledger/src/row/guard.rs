@@ -25,6 +25,7 @@ pub(crate) fn payment(row: &dyn Cells) -> Result<(Name, Kept, Timestamp), Ledger
     let kept = Kept {
         money,
         order: columns.parse("order_state", order)?,
+        expires_at: columns.time_some("order_expires_at_us")?,
         attempts: Vec::new(),
         satisfied_by: satisfied_by(&columns)?,
     };

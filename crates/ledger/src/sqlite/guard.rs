@@ -19,7 +19,7 @@ use crate::row::guard::{attempt, payment};
 macro_rules! payments {
     () => {
         "merchant_id, payment_id, amount_minor, currency, order_state, satisfied_by_no, satisfied_by_submit, \
-         registered_at_us"
+         registered_at_us, order_expires_at_us"
     };
 }
 
@@ -154,11 +154,13 @@ async fn write_payments(
             .push_bind(kept.order.as_str())
             .push_bind(kept.satisfied_by.map(|slot| slot.attempt_no))
             .push_bind(kept.satisfied_by.map(|slot| slot.submit.as_str()))
-            .push_bind(leaf.registered_at().as_microsecond());
+            .push_bind(leaf.registered_at().as_microsecond())
+            .push_bind(kept.expires_at.map(Timestamp::as_microsecond));
     });
     query.push(
         " on conflict (merchant_id, payment_id) do update set order_state = excluded.order_state, \
-         satisfied_by_no = excluded.satisfied_by_no, satisfied_by_submit = excluded.satisfied_by_submit",
+         satisfied_by_no = excluded.satisfied_by_no, satisfied_by_submit = excluded.satisfied_by_submit, \
+         order_expires_at_us = excluded.order_expires_at_us",
     );
     let written = query.build().execute(connection).await;
     written

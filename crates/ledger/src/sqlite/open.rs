@@ -18,7 +18,7 @@ use crate::error::OpenError;
 const APPLICATION_ID: i64 = 0x5059_5254;
 
 /// Migrations in their order. Applied files are frozen.
-const MIGRATIONS: [(i64, &str, &str); 7] = [
+const MIGRATIONS: [(i64, &str, &str); 8] = [
     (
         1,
         "attempts and decisions",
@@ -48,6 +48,11 @@ const MIGRATIONS: [(i64, &str, &str); 7] = [
         6,
         "alerts",
         include_str!("../../../../migrations/sqlite/0006_alerts.sql"),
+    ),
+    (
+        7,
+        "order deadline",
+        include_str!("../../../../migrations/sqlite/0007_order_deadline.sql"),
     ),
     (
         10,

@@ -132,6 +132,7 @@ impl Game {
             exclude: &exclude,
             portable_to: &[],
             previous: &[],
+            order_expires_at: None,
         };
         let mut desk = Desk {
             brain: self.minds.any(now),

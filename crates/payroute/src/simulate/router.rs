@@ -91,6 +91,7 @@ impl Router for ShopRouter {
             exclude: &[],
             portable_to: &[],
             previous: &[],
+            order_expires_at: None,
         };
         let mut desk = Desk {
             brain: &mut self.brain,

@@ -5,6 +5,7 @@
 
 mod adoption;
 mod credentials;
+mod failover_rule;
 mod guarded;
 mod notices;
 mod outage;

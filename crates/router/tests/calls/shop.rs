@@ -203,7 +203,7 @@ fn shop(brain: &mut Brain) -> Shop {
     for name in ["a", "b", "c"] {
         let line = format!(
             "  - {{id: {name}, provider: payroute, methods: [pay], currencies: [CNY], timeout_ms: 5000, \
-             capabilities: {{query: true}}, accounts: [{{id: main}}]}}\n"
+             capabilities: {{query: true, authorize: true}}, accounts: [{{id: main}}]}}\n"
         );
         text.push_str(&line);
     }

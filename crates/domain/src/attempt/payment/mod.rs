@@ -6,6 +6,8 @@
 //! to have charged, but never again to be open. What such a late success leaves behind, two charges, is a duty to
 //! pay one of them back.
 
+use jiff::Timestamp;
+
 use super::{Event, Refused, Standing, State, next};
 use crate::id::ChannelId;
 use crate::money::Money;
@@ -169,6 +171,8 @@ pub struct Kept {
     pub money: Money,
     /// Whether it still does.
     pub order: Order,
+    /// Until when it does; `None` when it has no deadline.
+    pub expires_at: Option<Timestamp>,
     /// The attempts, in the order in which they were made.
     pub attempts: Vec<Made>,
     /// The attempt that satisfied it first. It stays, though it may have been paid back since: whatever else turns
@@ -190,6 +194,7 @@ impl Payment {
             kept: Kept {
                 money,
                 order: Order::Open,
+                expires_at: None,
                 attempts: Vec::new(),
                 satisfied_by: None,
             },
@@ -223,6 +228,18 @@ impl Payment {
     pub const fn end_order(&mut self, order: Order) {
         if matches!(self.kept.order, Order::Open) && self.kept.satisfied_by.is_none() {
             self.kept.order = order;
+        }
+    }
+
+    /// Says until when the order wants money. The last word counts, but an order that is over stays so.
+    pub const fn expires(&mut self, at: Timestamp) {
+        self.kept.expires_at = Some(at);
+    }
+
+    /// Lets the time be `now`: the order expires when its deadline has come.
+    pub fn pass(&mut self, now: Timestamp) {
+        if self.kept.expires_at.is_some_and(|at| at <= now) {
+            self.end_order(Order::Expired);
         }
     }
 

@@ -136,6 +136,31 @@ fn a_deadline_that_passes_after_the_payment_sends_nothing_back() {
 }
 
 #[test]
+fn an_order_is_over_from_its_deadline_on() {
+    let at = Timestamp::from_second(100).unwrap();
+    let before = Timestamp::from_second(99).unwrap();
+    let mut payment = after(&[DECLINED]);
+    payment.expires(at);
+    payment.pass(before);
+    assert_eq!(payment.kept().order, Order::Open);
+    payment.pass(at);
+    assert_eq!(payment.kept().order, Order::Expired);
+    payment.expires(Timestamp::MAX);
+    payment.pass(before);
+    let next = payment.register(Slot::first(2), &channel("b"), MOST);
+    assert_eq!(
+        next,
+        Err(Blocked::OrderOver),
+        "what it wanted once it does not want again"
+    );
+
+    let mut paid = after(&[PAID]);
+    paid.expires(at);
+    paid.pass(at);
+    assert_eq!(paid.kept().order, Order::Open, "a paid order does not expire");
+}
+
+#[test]
 fn a_late_success_is_adopted_while_the_order_wants_it() {
     let mut payment = after(&[DECLINED, PAID]);
     assert_eq!(payment.duties(), [Duty::Adopt(Slot::first(1))]);

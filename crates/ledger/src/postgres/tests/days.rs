@@ -110,6 +110,7 @@ async fn settled_guards_go_with_their_days_and_open_ones_stay() {
     let registration = |payment: &str, at| Registration {
         merchant: sample::merchant(),
         payment: sample::payment(payment),
+        expires_at: None,
         money: sample::attempt("a").amount,
         slot: Slot::first(1),
         channel: sample::attempt("a").channel,
