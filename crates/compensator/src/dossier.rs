@@ -105,14 +105,15 @@ fn sibling<'p>(attempts: &'p [AttemptRecord], attempt: &AttemptRecord) -> Option
 /// Whether the attempt at `place` is a charge that an earlier one told of already: the provider knew both by one key, and
 /// answered the second with the result of the first.
 fn is_told_again(attempts: &[AttemptRecord], place: usize) -> bool {
-    let satisfies = |attempt: &AttemptRecord| {
-        State::from_name(&attempt.verdict.state).is_some_and(State::satisfies_payment)
-    };
+    let state = |attempt: &AttemptRecord| State::from_name(&attempt.verdict.state);
     let (earlier, later) = attempts.split_at(place);
     later.first().is_some_and(|attempt| {
-        satisfies(attempt)
+        state(attempt).is_some_and(State::satisfies_payment)
             && earlier.iter().any(|other| {
-                other.attempt_no == attempt.attempt_no && other.channel == attempt.channel && satisfies(other)
+                other.attempt_no == attempt.attempt_no
+                    && other.channel == attempt.channel
+                    // One that is being paid back, or was, was the charge all the same.
+                    && state(other).is_some_and(State::was_charged)
             })
     })
 }

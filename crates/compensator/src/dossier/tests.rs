@@ -167,3 +167,30 @@ fn one_charge_that_was_reported_twice_is_not_paid_back() {
     let dossier = Dossier::of(&payment, Order::Open);
     assert!(dossier.others_to_refund(&AttemptId::new("a").unwrap()).is_empty());
 }
+
+#[test]
+fn one_charge_that_was_reported_twice_is_paid_back_once() {
+    let elsewhere = AttemptRecord {
+        channel: "bank_b".parse().unwrap(),
+        received_at: at(0),
+        ..attempt("first", 1, State::Succeeded)
+    };
+    let known = |state| {
+        payment(
+            vec![
+                elsewhere.clone(),
+                attempt("a", 1, state),
+                attempt("b", 1, State::Succeeded),
+            ],
+            Vec::new(),
+        )
+    };
+    assert!(matches!(
+        duty(&known(State::Succeeded), "a"),
+        Some(Duty::Refund(..))
+    ));
+    for state in [State::Succeeded, State::RefundPending, State::Refunded] {
+        assert_eq!(duty(&known(state), "b"), None, "{state}");
+        assert_eq!(duty(&known(state), "first"), None, "{state}");
+    }
+}
