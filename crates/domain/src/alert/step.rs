@@ -12,6 +12,10 @@ use super::transition::{Change, Resolution, Transition};
 /// After so long without an evaluation nobody knows whether a check held all the time: its clock begins anew.
 const LONGEST_GAP: SignedDuration = SignedDuration::from_hours(1);
 
+/// How much too early an evaluation may come to find that a check has held for its time: nobody wakes at the very
+/// moment, and waiting for the next one would tell everybody a whole period later.
+const EARLY: SignedDuration = SignedDuration::from_millis(100);
+
 /// The alert of `rule` about `scope` after `reading`, and what has happened to it since `before`.
 #[must_use]
 pub(super) fn step(
@@ -145,7 +149,7 @@ impl Step<'_> {
                 clock.since = now;
             }
             clock.seen_at = now;
-            is_ripe |= now.duration_since(clock.since) >= hold;
+            is_ripe |= now.duration_since(clock.since).saturating_add(EARLY) >= hold;
         }
         let since = clocks.values().map(|clock| clock.since).min();
         since.filter(|_| is_ripe)

@@ -42,6 +42,21 @@ fn what_does_not_last_is_not_told() {
 }
 
 #[test]
+fn an_evaluation_that_comes_a_moment_early_need_not_be_repeated() {
+    let rules = rules(ONE);
+    let rule = rules.rule("Low").unwrap();
+    let ill = BTreeMap::from([(Scope::overall(), ill(0))]);
+    let pending = evaluate(rule, &ill, Vec::new(), at(0)).instances;
+    let fires_after = |millis: i64| {
+        let now = at(0).checked_add(jiff::SignedDuration::from_millis(millis));
+        let later = evaluate(rule, &ill, pending.clone(), now.unwrap());
+        later.instances[0].state.firing_since().is_some()
+    };
+    assert!(!fires_after(9_000) && !fires_after(9_890));
+    assert!(fires_after(9_990) && fires_after(10_000));
+}
+
+#[test]
 fn a_breach_while_it_recovers_is_the_same_incident() {
     let mut world = World::new(ONE);
     for (second, reading) in [
